@@ -1,0 +1,17 @@
+module cidsistem.example/deploy
+
+go 1.26.0
+
+require (
+	cidsistem.example/gateway v0.0.0-00010101000000-000000000000
+	cidsistem.example/proto v0.0.0-00010101000000-000000000000
+	cidsistem.example/services v0.0.0-00010101000000-000000000000
+	cidsistem.example/services/platform v0.0.0-00010101000000-000000000000
+)
+
+replace (
+	cidsistem.example/gateway => ../gateway
+	cidsistem.example/proto => ../proto
+	cidsistem.example/services => ../services
+	cidsistem.example/services/platform => ../services/platform
+)

@@ -1,0 +1,3 @@
+module cidsistem.example/services/platform
+
+go 1.26.0
