@@ -1,0 +1,194 @@
+// Package standard serves the standard methods of every kind of record from one
+// implementation: the services are read from the contract, requests are reached
+// by the field names that all kinds share.
+package standard
+
+import (
+	"crypto/sha256"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/store"
+)
+
+// A Request is the request of a standard method of any kind.
+type Request struct {
+	Method  catalog.Method
+	Message proto.Message
+}
+
+func (r Request) get(name protoreflect.Name) (protoreflect.Value, bool) {
+	m := r.Message.ProtoReflect()
+	fd := m.Descriptor().Fields().ByName(name)
+	if fd == nil || !m.Has(fd) {
+		return protoreflect.Value{}, false
+	}
+	return m.Get(fd), true
+}
+
+func (r Request) text(name protoreflect.Name) string {
+	if v, ok := r.get(name); ok {
+		return v.String()
+	}
+	return ""
+}
+
+func (r Request) flag(name protoreflect.Name) bool {
+	v, ok := r.get(name)
+	return ok && v.Bool()
+}
+
+func field[T any](r Request, name protoreflect.Name) (found T) {
+	if v, ok := r.get(name); ok {
+		found, _ = v.Message().Interface().(T)
+	}
+	return found
+}
+
+// Name is the record that the request is about; of an update, the name inside
+// the record.
+func (r Request) Name() (catalog.Name, error) {
+	text, at := r.text("name"), "name"
+	if r.Method.Verb == catalog.Update {
+		text, at = catalog.RecordOf(r.Record()).Name(), r.Method.Kind.Singular+".name"
+	}
+	name, err := catalog.ParseName(text)
+	if err == nil && name.Kind == r.Method.Kind {
+		return name, nil
+	}
+	return catalog.Name{}, apierror.Invalid(at, "is not the name of "+indefinite(r.Method.Kind.Singular))
+}
+
+func indefinite(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+// Parent are the ids of the parent; nil for a kind without one.
+func (r Request) Parent() ([]string, error) {
+	if r.Method.Kind.Parent == nil {
+		return nil, nil
+	}
+	ids, err := r.Method.Kind.ParseParent(r.text("parent"))
+	if err != nil {
+		return nil, apierror.Invalid("parent", "is not where "+r.Method.Kind.Collection+" can be")
+	}
+	return ids, nil
+}
+
+// Record is the record of a create or update; never nil.
+func (r Request) Record() proto.Message {
+	if v, ok := r.get(protoreflect.Name(r.Method.Kind.Singular)); ok {
+		return v.Message().Interface()
+	}
+	return r.Method.Kind.New()
+}
+
+// ID is the id that a create asks for, empty for any.
+func (r Request) ID() string { return r.text(protoreflect.Name(r.Method.Kind.Singular + "_id")) }
+
+// Etag is the condition of a change, empty for none.
+func (r Request) Etag() string {
+	if r.Method.Verb == catalog.Update {
+		return catalog.RecordOf(r.Record()).Etag()
+	}
+	return r.text("etag")
+}
+
+// AllowMissing tells whether a missing record is no mistake.
+func (r Request) AllowMissing() bool { return r.flag("allow_missing") }
+
+// ValidateOnly tells whether nothing shall be changed.
+func (r Request) ValidateOnly() bool { return r.flag("validate_only") }
+
+// ShowDeleted tells whether a list shall have deleted records too.
+func (r Request) ShowDeleted() bool { return r.flag("show_deleted") }
+
+// RefersTo is the record that those listed must point to, empty for any.
+func (r Request) RefersTo() string { return r.text("refers_to") }
+
+// DueBefore bounds the due time of a list, zero for none.
+func (r Request) DueBefore() time.Time {
+	if t := field[*timestamppb.Timestamp](r, "due_before_time"); t != nil {
+		return t.AsTime()
+	}
+	return time.Time{}
+}
+
+// PageSize is the page size that was asked for.
+func (r Request) PageSize() int32 {
+	if v, ok := r.get("page_size"); ok {
+		return int32(v.Int())
+	}
+	return 0
+}
+
+// PageToken is the token of the page that was asked for.
+func (r Request) PageToken() string { return r.text("page_token") }
+
+// UpdateMask is the mask of an update, nil for none.
+func (r Request) UpdateMask() *fieldmaskpb.FieldMask {
+	return field[*fieldmaskpb.FieldMask](r, "update_mask")
+}
+
+// Reading says where a read takes its data from, and how old they may be.
+func (r Request) Reading() (registryv1.ReadPreference, time.Duration) {
+	preference := registryv1.ReadPreference_READ_PREFERENCE_UNSPECIFIED
+	if v, ok := r.get("read_preference"); ok {
+		preference = registryv1.ReadPreference(v.Enum())
+	}
+	return preference, Staleness(field[*durationpb.Duration](r, "max_staleness"))
+}
+
+// DefaultStaleness is how old a copy may be where the caller does not say.
+const DefaultStaleness = 10 * time.Second
+
+// Staleness reads the max_staleness of a request.
+func Staleness(asked *durationpb.Duration) time.Duration {
+	if asked == nil {
+		return DefaultStaleness
+	}
+	return asked.AsDuration()
+}
+
+// Repeatable makes the write safe to repeat when it has a request id.
+func (r Request) Repeatable() (store.Request, error) {
+	id := r.text("request_id")
+	if id == "" {
+		return store.Request{}, nil
+	}
+	raw, err := parseUUID(id)
+	if err != nil {
+		return store.Request{}, apierror.Invalid("requestId", "is not a UUID")
+	}
+	bare := proto.Clone(r.Message).ProtoReflect()
+	bare.Clear(bare.Descriptor().Fields().ByName("request_id"))
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare.Interface())
+	if err != nil {
+		return store.Request{}, err
+	}
+	return store.Request{ID: raw, Digest: sha256.Sum256(append([]byte(r.Method.Full), body...))}, nil
+}
+
+// WithRequestID returns the request with a request id: its own, or a new one, so
+// that passing it on is safe to repeat.
+func (r Request) WithRequestID() Request {
+	if r.text("request_id") != "" {
+		return r
+	}
+	message := proto.Clone(r.Message)
+	fd := message.ProtoReflect().Descriptor().Fields().ByName("request_id")
+	message.ProtoReflect().Set(fd, protoreflect.ValueOfString(newUUID()))
+	return Request{Method: r.Method, Message: message}
+}

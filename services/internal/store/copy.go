@@ -1,0 +1,503 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+
+	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/feedv1"
+	"cidsistem.example/services/internal/boltkit"
+)
+
+// ErrBrokenChain says that revisions do not follow what the copy has: one is
+// missing, or their digest does not fit.
+var ErrBrokenChain = errors.New("the revisions do not continue the copy")
+
+// Upstream is how far the copy of another server has come.
+type Upstream struct {
+	// Position that the copy equals, in the other server's feed.
+	Position Position
+	// AsOf is when the copy was last known to be complete, by this server's
+	// clock, as last written down.
+	AsOf time.Time
+	// Snapshots counts how often the copy was taken anew.
+	Snapshots int64
+	// Snapshot is the one under way, nil for none.
+	Snapshot *Snapshot `json:",omitempty"`
+}
+
+// Snapshot is a copy that is being taken beside the one in use.
+type Snapshot struct {
+	// Began is where the other server's feed stood when it began.
+	Began Position
+	// At is how far the changes since then have been replayed onto it.
+	At Position
+	// LastKey is the last record's key, to resume a broken one.
+	LastKey []byte
+	// Ended is where the feed stood at the end; the snapshot is exact once At has
+	// reached it. Zero while pages are still to come.
+	Ended Position
+}
+
+// Complete tells whether the snapshot equals the other server at At.
+func (p *Snapshot) Complete() bool { return !p.Ended.Zero() && p.At.Revision >= p.Ended.Revision }
+
+// Scope says which comuni a copy may hold.
+type Scope struct {
+	// Comuni that the other server answers for; nil: whatever it offers and no
+	// other server has.
+	Comuni []string
+}
+
+// Upstream reads the state of a copy.
+func (s *Store) Upstream(server string) (Upstream, error) {
+	var u Upstream
+	err := s.db.View(func(tx *bolt.Tx) (err error) { u, err = readUpstream(tx, server); return err })
+	return u, err
+}
+
+func readUpstream(tx *bolt.Tx, server string) (Upstream, error) {
+	var u Upstream
+	if v := tx.Bucket(bucketUpstreams).Get([]byte(server)); v != nil {
+		if err := json.Unmarshal(v, &u); err != nil {
+			return u, fmt.Errorf("%w: state of the copy of %s: %w", errDamaged, server, err)
+		}
+	}
+	return u, nil
+}
+
+func writeUpstream(tx *bolt.Tx, server string, u Upstream) error {
+	v, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(bucketUpstreams).Put([]byte(server), v)
+}
+
+// forgetPositions makes every copy be taken anew.
+func forgetPositions(tx *bolt.Tx) error {
+	var servers []string
+	err := tx.Bucket(bucketUpstreams).ForEach(func(k, _ []byte) error { servers = append(servers, string(k)); return nil })
+	if err != nil {
+		return err
+	}
+	for _, server := range servers {
+		u, err := readUpstream(tx, server)
+		if err != nil {
+			return err
+		}
+		u.Position, u.Snapshot = Position{}, nil
+		if err := writeUpstream(tx, server, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeUpstream writes the state of a copy, together with what else edit does.
+// What the other server sent is refused by check, before anything changes.
+func (s *Store) changeUpstream(ctx context.Context, server string, check func(Upstream) error, edit func(tx *bolt.Tx, u *Upstream) error) error {
+	return s.db.Write(ctx, func(tx *bolt.Tx) (boltkit.Apply, error) {
+		u, err := readUpstream(tx, server)
+		if err != nil {
+			return nil, err
+		}
+		if check != nil {
+			if err := check(u); err != nil {
+				return nil, err
+			}
+		}
+		return func(tx *bolt.Tx) error {
+			if err := edit(tx, &u); err != nil {
+				return err
+			}
+			return writeUpstream(tx, server, u)
+		}, nil
+	})
+}
+
+// NoteAsOf writes down when the copy was last complete.
+func (s *Store) NoteAsOf(ctx context.Context, server string, asOf time.Time) error {
+	return s.changeUpstream(ctx, server, nil, func(_ *bolt.Tx, u *Upstream) error { u.AsOf = asOf; return nil })
+}
+
+// ForgetCopy makes the next connection take the copy anew; the old copy is kept
+// in use meanwhile.
+func (s *Store) ForgetCopy(ctx context.Context, server string) error {
+	return s.changeUpstream(ctx, server, nil, func(_ *bolt.Tx, u *Upstream) error {
+		u.Position, u.Snapshot = Position{}, nil
+		return nil
+	})
+}
+
+// BeginSnapshot starts a copy beside the one in use.
+func (s *Store) BeginSnapshot(ctx context.Context, server string, began Position) error {
+	return s.changeUpstream(ctx, server, nil, func(tx *bolt.Tx, u *Upstream) error {
+		if err := clearStaging(tx, server); err != nil {
+			return err
+		}
+		u.Snapshot = &Snapshot{Began: began, At: began}
+		_, err := tx.Bucket(bucketStaging).CreateBucketIfNotExists([]byte(server))
+		return err
+	})
+}
+
+func clearStaging(tx *bolt.Tx, server string) error {
+	err := tx.Bucket(bucketStaging).DeleteBucket([]byte(server))
+	if err != nil && tx.Bucket(bucketStaging).Bucket([]byte(server)) == nil {
+		return nil
+	}
+	return err
+}
+
+// errNoSnapshot says that pages came without a snapshot under way.
+var errNoSnapshot = errors.New("no snapshot is under way")
+
+// StagePage adds a page of records to the snapshot; ended is set on the last.
+func (s *Store) StagePage(ctx context.Context, server string, scope Scope, records []*feedv1.Change, lastKey []byte, ended Position) error {
+	check := func(u Upstream) error {
+		if u.Snapshot == nil {
+			return errNoSnapshot
+		}
+		return readable(records)
+	}
+	return s.changeUpstream(ctx, server, check, func(tx *bolt.Tx, u *Upstream) error {
+		for _, change := range records {
+			if err := s.stage(tx, server, scope, change); err != nil {
+				return err
+			}
+		}
+		if len(lastKey) > 0 {
+			u.Snapshot.LastKey = lastKey
+		}
+		u.Snapshot.Ended = ended
+		return nil
+	})
+}
+
+func (s *Store) stage(tx *bolt.Tx, server string, scope Scope, change *feedv1.Change) error {
+	name, ok, err := s.admit(tx, server, scope, change)
+	if !ok || err != nil {
+		return err
+	}
+	staging := tx.Bucket(bucketStaging).Bucket([]byte(server))
+	if change.GetRecord() == nil {
+		return staging.Delete(recordKey(name))
+	}
+	return staging.Put(recordKey(name), encodeStored(storedRecord{hops: change.GetHops(), body: change.GetRecord().GetValue()}))
+}
+
+// admit decides whether a change from another server belongs into its copy: not
+// when it has been here before (loops end), not when its comune is this
+// server's own or another server's, not when its kind is not known here.
+func (s *Store) admit(tx *bolt.Tx, server string, scope Scope, change *feedv1.Change) (catalog.Name, bool, error) {
+	name, err := catalog.ParseName(change.GetName())
+	if err != nil {
+		s.log.Warn("change of an unknown kind passed over", "server", server, "error", err)
+		return name, false, nil
+	}
+	comune := name.Comune()
+	if comune == s.comune || slices.Contains(change.GetHops(), s.server) {
+		return name, false, nil
+	}
+	if scope.Comuni != nil && !slices.Contains(scope.Comuni, comune) {
+		return name, false, nil
+	}
+	origins := tx.Bucket(bucketOrigins)
+	holder := string(origins.Get([]byte(comune)))
+	if holder == "" {
+		return name, true, origins.Put([]byte(comune), []byte(server))
+	}
+	return name, holder == server, nil
+}
+
+// ApplyRevisions continues a copy, or the snapshot beside it, with revisions of
+// the other server's feed: all of them in one transaction, with the new
+// position. Each becomes a revision of this server's own feed.
+func (s *Store) ApplyRevisions(ctx context.Context, server string, scope Scope, revisions []*feedv1.Revision, asOf time.Time) error {
+	var bodies []*feedv1.RevisionBody
+	var end Position
+	check := func(u Upstream) (err error) {
+		bodies, end, err = follow(*u.at(), revisions)
+		return err
+	}
+	return s.changeUpstream(ctx, server, check, func(tx *bolt.Tx, u *Upstream) error {
+		for _, body := range bodies {
+			if u.Snapshot == nil {
+				if err := s.adopt(tx, server, scope, body.GetChanges()); err != nil {
+					return err
+				}
+				continue
+			}
+			for _, change := range body.GetChanges() {
+				if err := s.stage(tx, server, scope, change); err != nil {
+					return err
+				}
+			}
+		}
+		*u.at() = end
+		if !asOf.IsZero() {
+			u.AsOf = asOf
+		}
+		return nil
+	})
+}
+
+// at is the position that revisions continue: that of the snapshot while one is
+// under way.
+func (u *Upstream) at() *Position {
+	if u.Snapshot != nil {
+		return &u.Snapshot.At
+	}
+	return &u.Position
+}
+
+// follow checks that revisions continue a position, digest by digest, and that
+// every record in them can be read.
+func follow(at Position, revisions []*feedv1.Revision) ([]*feedv1.RevisionBody, Position, error) {
+	var bodies []*feedv1.RevisionBody
+	for _, revision := range revisions {
+		next := at.Next(revision.GetBody())
+		if !next.Equal(PositionFrom(revision.GetPosition())) {
+			return nil, at, fmt.Errorf("%w: %s after %s", ErrBrokenChain, PositionFrom(revision.GetPosition()), at)
+		}
+		body := &feedv1.RevisionBody{}
+		if err := proto.Unmarshal(revision.GetBody(), body); err != nil {
+			return nil, at, fmt.Errorf("%w: revision %d: %w", ErrBrokenChain, next.Revision, err)
+		}
+		if err := readable(body.GetChanges()); err != nil {
+			return nil, at, err
+		}
+		bodies = append(bodies, body)
+		at = next
+	}
+	return bodies, at, nil
+}
+
+// readable tells whether the records of kinds that are known here can be read,
+// and carry the names that their changes give.
+func readable(changes []*feedv1.Change) error {
+	for _, change := range changes {
+		name, err := catalog.ParseName(change.GetName())
+		if err != nil || change.GetRecord() == nil {
+			continue
+		}
+		record := name.Kind.New()
+		if err := proto.Unmarshal(change.GetRecord().GetValue(), record); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrBrokenChain, name, err)
+		}
+		if got := catalog.RecordOf(record).Name(); got != name.String() {
+			return fmt.Errorf("%w: %s carries the name %.200q", ErrBrokenChain, name, got)
+		}
+		if len(change.GetHops()) > maxHops {
+			return fmt.Errorf("%w: %s passed through more than %d servers", ErrBrokenChain, name, maxHops)
+		}
+	}
+	return nil
+}
+
+// maxHops bounds the levels of a federation.
+const maxHops = 16
+
+// adopt makes the changes of one revision in the copy and passes them on in one
+// revision of the own feed.
+func (s *Store) adopt(tx *bolt.Tx, server string, scope Scope, changes []*feedv1.Change) error {
+	var passed []*feedv1.Change
+	for _, change := range changes {
+		name, ok, err := s.admit(tx, server, scope, change)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		onward, err := s.take(tx, name, change)
+		if err != nil {
+			return err
+		}
+		passed = append(passed, onward)
+	}
+	if len(passed) == 0 {
+		return nil
+	}
+	return s.appendRevision(tx, passed)
+}
+
+// take makes one change in the copy, byte for byte, and returns it as it is
+// passed on.
+func (s *Store) take(tx *bolt.Tx, name catalog.Name, change *feedv1.Change) (*feedv1.Change, error) {
+	onward := append(slices.Clone(change.GetHops()), s.server)
+	if change.GetRecord() == nil {
+		return tombstone(name.String(), change.GetTombstone().GetRevision(), onward), put(tx, name, nil, nil)
+	}
+	body := change.GetRecord().GetValue()
+	record := name.Kind.New()
+	if err := proto.Unmarshal(body, record); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrBrokenChain, name, err)
+	}
+	err := put(tx, name, record, &storedRecord{hops: change.GetHops(), body: body})
+	return rawChange(name.String(), record.ProtoReflect().Descriptor().FullName(), body, onward), err
+}
+
+// maxChanges bounds the changes of one revision.
+const maxChanges = 500
+
+// FinishSnapshot puts a complete snapshot in the place of the copy: only what
+// differs is changed and passed on, and what is not in it any more ends.
+func (s *Store) FinishSnapshot(ctx context.Context, server string, asOf time.Time) error {
+	check := func(u Upstream) error {
+		if u.Snapshot == nil || !u.Snapshot.Complete() {
+			return errNoSnapshot
+		}
+		return nil
+	}
+	return s.changeUpstream(ctx, server, check, func(tx *bolt.Tx, u *Upstream) error {
+		changes, err := s.difference(tx, server)
+		if err != nil {
+			return err
+		}
+		for chunk := range slices.Chunk(changes, maxChanges) {
+			var passed []*feedv1.Change
+			for _, change := range chunk {
+				name, err := catalog.ParseName(change.GetName())
+				if err != nil {
+					return err
+				}
+				onward, err := s.take(tx, name, change)
+				if err != nil {
+					return err
+				}
+				passed = append(passed, onward)
+			}
+			if err := s.appendRevision(tx, passed); err != nil {
+				return err
+			}
+		}
+		u.Position, u.AsOf, u.Snapshot = u.Snapshot.At, asOf, nil
+		u.Snapshots++
+		return clearStaging(tx, server)
+	})
+}
+
+// difference merges copy and snapshot, both in key order, and lists what must
+// change in the copy.
+func (s *Store) difference(tx *bolt.Tx, server string) ([]*feedv1.Change, error) {
+	var changes []*feedv1.Change
+	live, staged := tx.Bucket(bucketRecords).Cursor(), tx.Bucket(bucketStaging).Bucket([]byte(server)).Cursor()
+	lk, lv := live.First()
+	sk, sv := staged.First()
+	for lk != nil || sk != nil {
+		order := bytes.Compare(lk, sk)
+		if lk == nil {
+			order = 1
+		} else if sk == nil {
+			order = -1
+		}
+		switch {
+		case order < 0:
+			name, err := decodeRecordKey(lk)
+			if err != nil {
+				return nil, err
+			}
+			if string(tx.Bucket(bucketOrigins).Get([]byte(name.Comune()))) == server {
+				stored, err := decodeStored(lv)
+				if err != nil {
+					return nil, err
+				}
+				changes = append(changes, tombstone(name.String(), 0, slices.Clone(stored.hops)))
+			}
+			lk, lv = live.Next()
+		default:
+			if order > 0 || !bytes.Equal(lv, sv) {
+				name, err := decodeRecordKey(sk)
+				if err != nil {
+					return nil, err
+				}
+				stored, err := decodeStored(sv)
+				if err != nil {
+					return nil, err
+				}
+				changes = append(changes, rawChange(name.String(), name.Kind.Descriptor().FullName(), bytes.Clone(stored.body), slices.Clone(stored.hops)))
+			}
+			if order == 0 {
+				lk, lv = live.Next()
+			}
+			sk, sv = staged.Next()
+		}
+	}
+	return changes, nil
+}
+
+// Holders tells from which server the copy of each comune comes.
+func (s *Store) Holders() (map[string]string, error) {
+	holders := map[string]string{}
+	err := s.db.View(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketOrigins).ForEach(func(k, v []byte) error { holders[string(k)] = string(v); return nil })
+	})
+	return holders, err
+}
+
+// Keep sets the members: copies of servers that are not in scopes any more, and
+// of comuni that a server no longer answers for, end here and at every reader.
+func (s *Store) Keep(ctx context.Context, scopes map[string]Scope) error {
+	return s.db.Write(ctx, func(tx *bolt.Tx) (boltkit.Apply, error) {
+		gone := map[string]bool{}
+		err := tx.Bucket(bucketOrigins).ForEach(func(comune, server []byte) error {
+			scope, member := scopes[string(server)]
+			if !member || (scope.Comuni != nil && !slices.Contains(scope.Comuni, string(comune))) {
+				gone[string(comune)] = true
+			}
+			return nil
+		})
+		if err != nil || len(gone) == 0 {
+			return nil, err
+		}
+		return func(tx *bolt.Tx) error { return s.drop(tx, gone, scopes) }, nil
+	})
+}
+
+func (s *Store) drop(tx *bolt.Tx, gone map[string]bool, scopes map[string]Scope) error {
+	var names []catalog.Name
+	c := tx.Bucket(bucketRecords).Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		name, err := decodeRecordKey(k)
+		if err != nil {
+			return err
+		}
+		if gone[name.Comune()] {
+			names = append(names, name)
+		}
+	}
+	for chunk := range slices.Chunk(names, maxChanges) {
+		var changes []*feedv1.Change
+		for _, name := range chunk {
+			if err := put(tx, name, nil, nil); err != nil {
+				return err
+			}
+			changes = append(changes, tombstone(name.String(), 0, []string{s.server}))
+		}
+		if err := s.appendRevision(tx, changes); err != nil {
+			return err
+		}
+	}
+	for comune := range gone {
+		server := string(tx.Bucket(bucketOrigins).Get([]byte(comune)))
+		if err := tx.Bucket(bucketOrigins).Delete([]byte(comune)); err != nil {
+			return err
+		}
+		if _, member := scopes[server]; !member {
+			if err := errors.Join(tx.Bucket(bucketUpstreams).Delete([]byte(server)), clearStaging(tx, server)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

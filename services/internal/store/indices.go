@@ -1,0 +1,69 @@
+package store
+
+import (
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+
+	"cidsistem.example/proto/catalog"
+)
+
+// An indexEntry is a key in one of the index buckets; its value is empty.
+type indexEntry struct {
+	bucket string
+	key    string
+}
+
+// indexEntries computes the entries of a record; none for nil. Nobody else
+// decides what is indexed: put, check and tests all ask here.
+func indexEntries(record proto.Message) map[indexEntry]bool {
+	entries := map[indexEntry]bool{}
+	if record == nil {
+		return entries
+	}
+	r := catalog.RecordOf(record)
+	for _, ref := range catalog.References(record) {
+		entries[indexEntry{string(bucketReferrers), string(pairKey(ref.Target, r.Name()))}] = true
+	}
+	if due, ok := catalog.DueTime(record); ok && !r.Deleted() {
+		entries[indexEntry{string(bucketDue), string(timeKey(due, r.Name()))}] = true
+	}
+	if purge := r.PurgeTime(); !purge.IsZero() {
+		entries[indexEntry{string(bucketPurges), string(timeKey(purge, r.Name()))}] = true
+	}
+	return entries
+}
+
+// put replaces a record, or removes it when stored is nil, and changes the
+// indices by the difference. It is the only function that writes either.
+func put(tx *bolt.Tx, name catalog.Name, record proto.Message, stored *storedRecord) error {
+	records := tx.Bucket(bucketRecords)
+	key := recordKey(name)
+	var before proto.Message
+	if v := records.Get(key); v != nil {
+		var err error
+		if before, err = decodeRecord(name, v); err != nil {
+			return err
+		}
+	}
+	was, is := indexEntries(before), indexEntries(record)
+	for e := range was {
+		if !is[e] {
+			if err := tx.Bucket([]byte(e.bucket)).Delete([]byte(e.key)); err != nil {
+				return fmt.Errorf("index %s: %w", e.bucket, err)
+			}
+		}
+	}
+	for e := range is {
+		if !was[e] {
+			if err := tx.Bucket([]byte(e.bucket)).Put([]byte(e.key), nil); err != nil {
+				return fmt.Errorf("index %s: %w", e.bucket, err)
+			}
+		}
+	}
+	if stored == nil {
+		return records.Delete(key)
+	}
+	return records.Put(key, encodeStored(*stored))
+}
