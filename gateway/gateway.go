@@ -1,0 +1,139 @@
+// Package gateway is the HTTP edge of a registry or an ufficio comune: REST, its documentation, and a page to begin with.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+
+	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/gateway/internal/pages"
+)
+
+// Limits bound what clients can ask for.
+type Limits = edge.Limits
+
+// DefaultLimits suit a federation of a few comuni.
+func DefaultLimits() Limits { return edge.DefaultLimits() }
+
+// Options of a gateway.
+type Options struct {
+	// Upstream is the connection to a registry or an ufficio comune. The caller closes it, after the gateway is no longer used.
+	Upstream grpc.ClientConnInterface
+	// Limits; see DefaultLimits.
+	Limits Limits
+	// AllowedOrigins are the sites whose pages may use the API, as https://host; empty: only this one.
+	AllowedOrigins []string
+	// TrustedProxies are believed when they say in X-Forwarded-For where a request comes from.
+	TrustedProxies []netip.Prefix
+	// Logger; nil: slog.Default().
+	Logger *slog.Logger
+	// Metrics; nil: none are kept.
+	Metrics prometheus.Registerer
+}
+
+// A Gateway answers HTTP.
+type Gateway struct {
+	handler  http.Handler
+	api      *edge.API
+	upstream grpc.ClientConnInterface
+}
+
+// New assembles a gateway.
+func New(options Options) (*Gateway, error) {
+	if options.Upstream == nil {
+		return nil, errors.New("gateway: Upstream is needed")
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	if options.Metrics == nil {
+		options.Metrics = prometheus.NewRegistry()
+	}
+	metrics, err := edge.NewMetrics(options.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: register metrics: %w", err)
+	}
+	g := &Gateway{upstream: options.Upstream}
+	if g.api, err = edge.NewAPI(options.Upstream, options.Limits, metrics); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	site, err := g.site()
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+
+	// From the innermost handler outwards.
+	handler := g.route(site)
+	if handler, err = edge.LimitRate(options.Limits, options.TrustedProxies, metrics, handler); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	if handler, err = edge.Origins(options.AllowedOrigins, handler); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	handler = edge.Secure(options.Limits, handler)
+	g.handler = edge.Observe(options.Logger, metrics, handler)
+	return g, nil
+}
+
+// ServeHTTP answers a request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// Ready returns nil when the registry behind the gateway serves, else what is wrong.
+func (g *Gateway) Ready(ctx context.Context) error { return edge.Health(ctx, g.upstream) }
+
+// EndStreams ends all open streams and refuses new ones. A server that shuts down calls it, since streams do not end by themselves.
+func (g *Gateway) EndStreams() { g.api.EndStreams() }
+
+// route tells the API from the pages.
+func (g *Gateway) route(site http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			g.api.ServeHTTP(w, r)
+			return
+		}
+		site.ServeHTTP(w, r)
+	})
+}
+
+// site is everything outside the API.
+func (g *Gateway) site() (http.Handler, error) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", edge.NotFound)
+	mux.Handle("/status", edge.Page("/status", edge.Status(g.Ready)))
+	all, err := pages.Handlers()
+	if err != nil {
+		return nil, err
+	}
+	for path, page := range all {
+		name := path
+		if strings.HasPrefix(path, "/problems/") {
+			name = "/problems/"
+		}
+		if strings.HasSuffix(path, "/") {
+			path += "{$}"
+		}
+		mux.Handle(path, edge.Page(name, page))
+	}
+	return mux, nil
+}
+
+// NewServer makes the HTTP server of a gateway, with the limits that only a server can keep. Its Shutdown ends streams too.
+func NewServer(g *Gateway) *http.Server {
+	server := &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+	server.RegisterOnShutdown(g.EndStreams)
+	return server
+}

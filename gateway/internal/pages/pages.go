@@ -1,0 +1,60 @@
+// Package pages has the few pages that the gateway itself shows to people: the way in, and what each error means.
+package pages
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+
+	"cidsistem.example/gateway/internal/edge"
+)
+
+//go:embed templates/*.html style.css
+var files embed.FS
+
+const mediaTypeHTML = "text/html; charset=utf-8"
+
+// Handlers makes the handler of every page, by its path. The pages are rendered here, once.
+func Handlers() (map[string]http.Handler, error) {
+	shown := edge.Reasons()
+	all := map[string]http.Handler{}
+	add := func(path, name string, data any) error {
+		body, err := render(name, data)
+		if err != nil {
+			return fmt.Errorf("page %s: %w", path, err)
+		}
+		all[path] = edge.Document(mediaTypeHTML, body)
+		return nil
+	}
+	if err := add("/", "home.html", nil); err != nil {
+		return nil, err
+	}
+	if err := add("/problems/", "problems.html", shown); err != nil {
+		return nil, err
+	}
+	for _, reason := range shown {
+		if err := add("/problems/"+reason.Slug, "problem.html", reason); err != nil {
+			return nil, err
+		}
+	}
+	style, err := files.ReadFile("style.css")
+	if err != nil {
+		return nil, fmt.Errorf("style sheet: %w", err)
+	}
+	all["/style.css"] = edge.Document("text/css; charset=utf-8", style)
+	return all, nil
+}
+
+func render(name string, data any) ([]byte, error) {
+	page, err := template.ParseFS(files, "templates/frame.html", "templates/"+name)
+	if err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	if err := page.ExecuteTemplate(&body, "frame", data); err != nil {
+		return nil, err
+	}
+	return body.Bytes(), nil
+}
