@@ -20,3 +20,5 @@ rm -rf .protodeps && mv .protodeps.new .protodeps
 
 find proto/gen -mindepth 1 -maxdepth 1 ! -name annotationsv1 -exec rm -rf {} +
 "$buf" generate --template proto/tools/gen.yaml
+
+"$buf" generate --template proto/tools/openapi.yaml

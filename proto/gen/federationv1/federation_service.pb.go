@@ -119,10 +119,8 @@ type Node struct {
 	LastErrorTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_error_time,json=lastErrorTime,proto3" json:"last_error_time,omitempty"`
 	// How often a copy had to be taken anew, since the store was made.
 	Snapshots int64 `protobuf:"varint,11,opt,name=snapshots,proto3" json:"snapshots,omitempty"`
-	// Records in the copy.
-	Records int64 `protobuf:"varint,12,opt,name=records,proto3" json:"records,omitempty"`
 	// True for the server itself.
-	Self          bool `protobuf:"varint,13,opt,name=self,proto3" json:"self,omitempty"`
+	Self          bool `protobuf:"varint,12,opt,name=self,proto3" json:"self,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,13 +228,6 @@ func (x *Node) GetLastErrorTime() *timestamppb.Timestamp {
 func (x *Node) GetSnapshots() int64 {
 	if x != nil {
 		return x.Snapshots
-	}
-	return 0
-}
-
-func (x *Node) GetRecords() int64 {
-	if x != nil {
-		return x.Records
 	}
 	return 0
 }
@@ -537,7 +528,7 @@ var File_cidsistem_federation_v1_federation_service_proto protoreflect.FileDescr
 
 const file_cidsistem_federation_v1_federation_service_proto_rawDesc = "" +
 	"\n" +
-	"0cidsistem/federation/v1/federation_service.proto\x12\x17cidsistem.federation.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x05\n" +
+	"0cidsistem/federation/v1/federation_service.proto\x12\x17cidsistem.federation.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x05\n" +
 	"\x04Node\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12\x16\n" +
 	"\x06comuni\x18\x02 \x03(\tR\x06comuni\x129\n" +
@@ -553,9 +544,8 @@ const file_cidsistem_federation_v1_federation_service_proto_rawDesc = "" +
 	"last_error\x18\t \x01(\tR\tlastError\x12B\n" +
 	"\x0flast_error_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\rlastErrorTime\x12\x1c\n" +
-	"\tsnapshots\x18\v \x01(\x03R\tsnapshots\x12\x18\n" +
-	"\arecords\x18\f \x01(\x03R\arecords\x12\x12\n" +
-	"\x04self\x18\r \x01(\bR\x04self\"x\n" +
+	"\tsnapshots\x18\v \x01(\x03R\tsnapshots\x12\x12\n" +
+	"\x04self\x18\f \x01(\bR\x04self\"x\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +

@@ -35,7 +35,9 @@ type GetEventRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Where to read.
 	ReadPreference ReadPreference `protobuf:"varint,2,opt,name=read_preference,json=readPreference,proto3,enum=cidsistem.registry.v1.ReadPreference" json:"read_preference,omitempty"`
-	// A copy older than this is not fresh; unset means 10 seconds.
+	// A copy older than this is not used: the comune's node is asked, and the
+	// comune is unreachable when it is silent. Unset: the node is asked about a
+	// copy older than 10 seconds; when it is silent, the last known data stand.
 	MaxStaleness  *durationpb.Duration `protobuf:"bytes,3,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -109,7 +111,9 @@ type ListEventsRequest struct {
 	DueBeforeTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=due_before_time,json=dueBeforeTime,proto3" json:"due_before_time,omitempty"`
 	// Where to read.
 	ReadPreference ReadPreference `protobuf:"varint,7,opt,name=read_preference,json=readPreference,proto3,enum=cidsistem.registry.v1.ReadPreference" json:"read_preference,omitempty"`
-	// A copy older than this is not fresh; unset means 10 seconds.
+	// A copy older than this is not used: the comune's node is asked, and the
+	// comune is unreachable when it is silent. Unset: the node is asked about a
+	// copy older than 10 seconds; when it is silent, the last known data stand.
 	MaxStaleness  *durationpb.Duration `protobuf:"bytes,8,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -78,7 +78,9 @@ type SearchRequest struct {
 	Facets bool `protobuf:"varint,32,opt,name=facets,proto3" json:"facets,omitempty"`
 	// Where to search.
 	ReadPreference ReadPreference `protobuf:"varint,33,opt,name=read_preference,json=readPreference,proto3,enum=cidsistem.registry.v1.ReadPreference" json:"read_preference,omitempty"`
-	// A copy older than this is not fresh; unset means 10 seconds.
+	// A copy older than this is not used: the comune's node is asked, and the
+	// comune is unreachable when it is silent. Unset: the node is asked about a
+	// copy older than 10 seconds; when it is silent, the last known data stand.
 	MaxStaleness  *durationpb.Duration `protobuf:"bytes,34,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -94,5 +95,19 @@ func size(path string) int64 {
 	return info.Size()
 }
 
-// Install puts a file, complete and checked, in the place of a closed DB.
-func Install(from, to string) error { return replace(from, to) }
+// Install puts a file, complete and checked, in the place of a closed DB. It
+// answers ErrLocked when a process has the old one open.
+func Install(from, to string) error {
+	old, err := os.Open(to)
+	if errors.Is(err, os.ErrNotExist) {
+		return replace(from, to)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = old.Close() }()
+	if err := syscall.Flock(int(old.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return ErrLocked
+	}
+	return replace(from, to)
+}

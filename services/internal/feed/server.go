@@ -14,6 +14,7 @@ import (
 	"cidsistem.example/proto/gen/feedv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/platform/grpcserver"
 )
 
 const (
@@ -106,6 +107,8 @@ func (s *Server) WatchChanges(request *feedv1.WatchChangesRequest, stream grpc.S
 		case <-silence.C:
 		case <-s.store.Fenced():
 			return apierror.New(registryv1.ErrorReason_STORE_FENCED, "the store stopped after a failed commit", apierror.RetryAfter(time.Second))
+		case <-grpcserver.Draining(stream.Context()):
+			return apierror.New(registryv1.ErrorReason_NOT_READY, "the server is stopping", apierror.RetryAfter(time.Second))
 		case <-stream.Context().Done():
 			return stream.Context().Err()
 		}

@@ -17,6 +17,7 @@ import (
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/pagetoken"
 	"cidsistem.example/services/internal/store"
 )
 
@@ -142,24 +143,34 @@ func (r Request) UpdateMask() *fieldmaskpb.FieldMask {
 	return field[*fieldmaskpb.FieldMask](r, "update_mask")
 }
 
-// Reading says where a read takes its data from, and how old they may be.
-func (r Request) Reading() (registryv1.ReadPreference, time.Duration) {
+// A Freshness says where a read takes its data from, and how old they may be.
+type Freshness struct {
+	Preference registryv1.ReadPreference
+	// Strict is true when the caller set a limit; a copy older than Limit is then
+	// not used at all.
+	Strict bool
+	// Limit is how old a copy may be without asking its owner.
+	Limit time.Duration
+}
+
+// defaultLimit is how old a copy may be where the caller does not say.
+const defaultLimit = 10 * time.Second
+
+// FreshnessOf reads the two fields that all reads have.
+func FreshnessOf(preference registryv1.ReadPreference, staleness *durationpb.Duration) Freshness {
+	if staleness == nil {
+		return Freshness{Preference: preference, Limit: defaultLimit}
+	}
+	return Freshness{Preference: preference, Limit: staleness.AsDuration(), Strict: true}
+}
+
+// Freshness says where the read takes its data from.
+func (r Request) Freshness() Freshness {
 	preference := registryv1.ReadPreference_READ_PREFERENCE_UNSPECIFIED
 	if v, ok := r.get("read_preference"); ok {
 		preference = registryv1.ReadPreference(v.Enum())
 	}
-	return preference, Staleness(field[*durationpb.Duration](r, "max_staleness"))
-}
-
-// DefaultStaleness is how old a copy may be where the caller does not say.
-const DefaultStaleness = 10 * time.Second
-
-// Staleness reads the max_staleness of a request.
-func Staleness(asked *durationpb.Duration) time.Duration {
-	if asked == nil {
-		return DefaultStaleness
-	}
-	return asked.AsDuration()
+	return FreshnessOf(preference, field[*durationpb.Duration](r, "max_staleness"))
 }
 
 // Repeatable makes the write safe to repeat when it has a request id.
@@ -191,4 +202,57 @@ func (r Request) WithRequestID() Request {
 	fd := message.ProtoReflect().Descriptor().Fields().ByName("request_id")
 	message.ProtoReflect().Set(fd, protoreflect.ValueOfString(newUUID()))
 	return Request{Method: r.Method, Message: message}
+}
+
+// Query makes the query of a list in one comune. ok is false when the list is
+// not about that comune.
+func (r Request) Query(comune string, within []string, reader registryv1.Visibility) (query store.Query, ok bool) {
+	query = store.Query{
+		Kind: r.Method.Kind, Within: []string{comune},
+		Limit:       pagetoken.Size(r.PageSize(), 50, 1000),
+		ShowDeleted: r.ShowDeleted(), RefersTo: r.RefersTo(), DueBefore: r.DueBefore(), Reader: reader,
+	}
+	if len(within) == 0 {
+		return query, true
+	}
+	if within[0] != catalog.Wildcard && within[0] != comune {
+		return store.Query{}, false
+	}
+	if len(within) > 1 && within[1] != catalog.Wildcard {
+		query.Within = append(query.Within, within[1:]...)
+	}
+	return query, true
+}
+
+// ForComune narrows a list to one comune, a page size and a page token, for
+// asking the comune's node.
+func (r Request) ForComune(comune string, pageSize int, pageToken string) Request {
+	message := proto.Clone(r.Message)
+	m := message.ProtoReflect()
+	fields := m.Descriptor().Fields()
+	if fd := fields.ByName("parent"); fd != nil {
+		segments := strings.Split(m.Get(fd).String(), "/")
+		segments[1] = comune
+		m.Set(fd, protoreflect.ValueOfString(strings.Join(segments, "/")))
+	}
+	m.Set(fields.ByName("page_size"), protoreflect.ValueOfInt32(int32(pageSize)))
+	m.Set(fields.ByName("page_token"), protoreflect.ValueOfString(pageToken))
+	return Request{Method: r.Method, Message: message}
+}
+
+// Comune is the slug of the comune that a read of one record or a write is
+// about.
+func (r Request) Comune() (string, error) {
+	if r.Method.Verb == catalog.Create {
+		ids, err := r.Parent()
+		if err != nil {
+			return "", err
+		}
+		return ids[0], nil
+	}
+	name, err := r.Name()
+	if err != nil {
+		return "", err
+	}
+	return name.Comune(), nil
 }

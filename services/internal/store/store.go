@@ -276,3 +276,6 @@ func copyFile(from, to string) error {
 	_, err = out.ReadFrom(in)
 	return errors.Join(err, out.Sync(), out.Close())
 }
+
+// Sizes tells how much room the data file takes.
+func (s *Store) Sizes() (boltkit.Sizes, error) { return s.db.Sizes() }

@@ -209,7 +209,9 @@ message Get{{.Message}}Request {
   string name = 1 {{template "name" .}};
   // Where to read.
   ReadPreference read_preference = 2 [(buf.validate.field).enum.defined_only = true];
-  // A copy older than this is not fresh; unset means 10 seconds.
+  // A copy older than this is not used: the comune's node is asked, and the
+  // comune is unreachable when it is silent. Unset: the node is asked about a
+  // copy older than 10 seconds; when it is silent, the last known data stand.
   google.protobuf.Duration max_staleness = 3 [(buf.validate.field).duration = {gte: {}}];
 }
 
@@ -235,7 +237,9 @@ message List{{.Plural}}Request {
   google.protobuf.Timestamp due_before_time = 6;
   // Where to read.
   ReadPreference read_preference = 7 [(buf.validate.field).enum.defined_only = true];
-  // A copy older than this is not fresh; unset means 10 seconds.
+  // A copy older than this is not used: the comune's node is asked, and the
+  // comune is unreachable when it is silent. Unset: the node is asked about a
+  // copy older than 10 seconds; when it is silent, the last known data stand.
   google.protobuf.Duration max_staleness = 8 [(buf.validate.field).duration = {gte: {}}];
 }
 

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// problems are the errors that an operation lists by status; all others are its
+// default answer.
+var problems = map[int]struct{ name, description string }{
+	http.StatusBadRequest:         {"BadRequest", "The request is wrong; `errors` names each field."},
+	http.StatusNotFound:           {"NotFound", "There is no such record."},
+	http.StatusConflict:           {"Conflict", "The state of the record does not allow it."},
+	http.StatusPreconditionFailed: {"PreconditionFailed", "The record changed since it was read: `If-Match` does not hold. Reason: `ETAG_MISMATCH`."},
+	http.StatusTooManyRequests:    {"TooManyRequests", "Too many requests."},
+	http.StatusServiceUnavailable: {"ServiceUnavailable", "The service or the node of the comune does not answer now."},
+}
+
+// answers describes what a method answers.
+func (g *generator) answers(op *operation, m method, path string) error {
+	ok := &response{Description: "The answer.", Headers: rated()}
+	switch {
+	case m.sendsBytes():
+		ok.Description = "The bytes."
+		ok.Content = content(octets, &mediaType{})
+	default:
+		s, err := g.message(m.Output)
+		if err != nil {
+			return err
+		}
+		if resourceOf(m.Output) != nil || m.creates() {
+			ok.Description = "The " + strings.ToLower(string(m.Output.Desc.Name())) + "."
+		}
+		ok.Content = content("application/json", &mediaType{Schema: s})
+		if m.Desc.IsStreamingServer() {
+			ok.Description = "Messages for as long as the connection stays open: each is the data of one event, or one line."
+			ok.Content = content("text/event-stream", &mediaType{Schema: s})
+			ok.Content.set("application/x-ndjson", &mediaType{Schema: s})
+		}
+	}
+	if m.sendsBytes() || has(m.Output, "etag") {
+		ok.Headers.set("ETag", &header{Ref: ref("headers", "ETag")})
+	}
+	if has(m.input, "read_preference") && has(m.Output, "etag") {
+		ok.Headers.set("Cid-Coverage", &header{Ref: ref("headers", "Cid-Coverage")})
+		ok.Headers.set("Cid-As-Of", &header{Ref: ref("headers", "Cid-As-Of")})
+	}
+	status := http.StatusOK
+	if m.creates() {
+		status = http.StatusCreated
+		ok.Headers.set("Location", &header{Ref: ref("headers", "Location")})
+	}
+	op.Responses.set(statusKey(status), ok)
+	if m.sendsBytes() {
+		part := &response{Description: "The bytes that were asked for.", Headers: rated(), Content: ok.Content}
+		part.Headers.set("ETag", &header{Ref: ref("headers", "ETag")})
+		part.Headers.set("Content-Range", &header{Ref: ref("headers", "Content-Range")})
+		op.Responses.set(statusKey(http.StatusPartialContent), part)
+	}
+	if m.cached() {
+		op.Responses.set(statusKey(http.StatusNotModified), &response{Ref: ref("responses", "NotModified")})
+	}
+	for _, status := range slices.Sorted(maps.Keys(problems)) {
+		switch {
+		case status == http.StatusNotFound && !strings.Contains(path, "{"):
+		case status == http.StatusConflict && !m.writes():
+		case status == http.StatusPreconditionFailed && !m.conditional():
+		default:
+			op.Responses.set(statusKey(status), &response{Ref: ref("responses", problems[status].name)})
+		}
+	}
+	op.Responses.set("default", &response{Ref: ref("responses", "Problem")})
+	return nil
+}
+
+// cached tells whether a client can ask for changes only.
+func (m method) cached() bool {
+	return m.verb == "GET" && (m.sendsBytes() || has(m.Output, "etag"))
+}
+
+// octets is the media type of bytes as such.
+const octets = "application/octet-stream"
+
+// sendsBytes tells whether the answer is a file, not JSON.
+func (m method) sendsBytes() bool { return m.Output.Desc.FullName() == "google.api.HttpBody" }
+
+// conditions are the parameters that the edge itself takes: headers that make a
+// request conditional or safe to repeat, and those of a download.
+func conditions(m method) []*parameter {
+	var params []*parameter
+	if m.sendsBytes() {
+		params = append(params, &parameter{Name: "filename", In: "query", Description: "The name to save the file under.", Schema: textOf("", 200)})
+	}
+	add := func(name string) { params = append(params, &parameter{Ref: ref("parameters", name)}) }
+	if m.cached() {
+		add("If-None-Match")
+	}
+	if m.sendsBytes() {
+		add("Range")
+	}
+	if m.conditional() {
+		add("If-Match")
+	}
+	if m.writes() && has(m.input, "request_id") {
+		add("Idempotency-Key")
+	}
+	return params
+}
+
+func content(mediaTypeName string, m *mediaType) object[*mediaType] {
+	var c object[*mediaType]
+	c.set(mediaTypeName, m)
+	return c
+}

@@ -1,0 +1,190 @@
+// Package registry is a comune's node: it owns the comune's records, answers
+// for them over gRPC, and offers its feed to the ufficio comune. It needs
+// nobody else to work.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/adminv1"
+	"cidsistem.example/proto/gen/federationv1"
+	"cidsistem.example/proto/gen/feedv1"
+	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/federation"
+	"cidsistem.example/services/internal/feed"
+	"cidsistem.example/services/internal/files"
+	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/searching"
+	"cidsistem.example/services/internal/standard"
+	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/internal/storeadmin"
+	"cidsistem.example/services/platform/lifecycle"
+)
+
+// Options of Open beyond the settings.
+type Options struct {
+	// Logger; nil means slog.Default.
+	Logger *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// NoSync leaves flushing to the kernel: for tests only.
+	NoSync bool
+	// BeforeCommit can make a commit fail: for tests of the fence.
+	BeforeCommit func() error
+}
+
+// Node is an open node.
+type Node struct {
+	settings Settings
+	store    *store.Store
+	files    *files.Folder
+	search   *searching.Searcher
+	guard    *rpc.Guard
+	log      *slog.Logger
+	never    chan struct{}
+}
+
+// DataFile is where a node keeps its records.
+func DataFile(dir string) string { return filepath.Join(dir, "registry.db") }
+
+// StoreOptions are those with which a node opens its data file.
+func (s *Settings) StoreOptions(options Options) store.Options {
+	return store.Options{
+		Path: DataFile(s.DataDir), ServerID: s.Comune.ID, Comune: s.Comune.ID,
+		Now: options.Now, Logger: options.Logger, MaxBytes: s.MaxBytes,
+		NoSync: options.NoSync, BeforeCommit: options.BeforeCommit,
+	}
+}
+
+// Open opens a node, with an empty registry where there is none.
+func Open(ctx context.Context, settings Settings, options Options) (*Node, error) {
+	if err := settings.Validate(); err != nil {
+		return nil, err
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	if err := os.MkdirAll(settings.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	guard, err := rpc.NewGuard(options.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("compile the rules of the contract: %w", err)
+	}
+	s, err := store.Open(settings.StoreOptions(options))
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{settings: settings, store: s, guard: guard, log: options.Logger, never: make(chan struct{})}
+	n.files, err = files.Open(filepath.Join(settings.DataDir, "files"))
+	if err == nil {
+		n.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
+	}
+	if err == nil {
+		err = n.ownRecord(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// Close closes the node's files.
+func (n *Node) Close() error {
+	var err error
+	if n.search != nil {
+		err = n.search.Close()
+	}
+	return errors.Join(err, n.store.Close())
+}
+
+// ownRecord makes the comune's own record, once.
+func (n *Node) ownRecord(ctx context.Context) error {
+	kind := catalog.ByCollection("comuni")
+	name := catalog.Name{Kind: kind, IDs: []string{n.settings.Comune.ID}}
+	_, err := n.store.Commit(ctx, store.Request{}, nil, func(r store.Reader, stamp store.Stamp) (store.Outcome, error) {
+		if r.Has(name) {
+			return store.Outcome{}, nil
+		}
+		record := &registryv1.Comune{
+			Name: name.String(), IstatCode: n.settings.Comune.IstatCode,
+			Title: &registryv1.LocalizedText{It: n.settings.Comune.Title},
+		}
+		catalog.RecordOf(record).SetCreateTime(stamp.Time)
+		return store.Outcome{Put: []proto.Message{record}}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("make the record of %s: %w", name, err)
+	}
+	return nil
+}
+
+// Interceptors are those that a server of the node must run.
+func (n *Node) Interceptors() ([]grpc.UnaryServerInterceptor, []grpc.StreamServerInterceptor) {
+	return []grpc.UnaryServerInterceptor{rpc.Access, n.guard.Unary}, []grpc.StreamServerInterceptor{rpc.AccessStream, n.guard.Stream}
+}
+
+// Register registers what members of the federation may call.
+func (n *Node) Register(registrar grpc.ServiceRegistrar) {
+	standard.Register(registrar, n)
+	rpc.Register(registrar, &registryv1.SearchService_ServiceDesc, searchServer{node: n})
+	rpc.Register(registrar, &registryv1.FileService_ServiceDesc, fileServer{node: n})
+	rpc.Register(registrar, &federationv1.FederationService_ServiceDesc, federation.NewServer(n))
+	rpc.Register(registrar, &feedv1.FeedService_ServiceDesc, feed.NewServer(n.store, n.origins))
+}
+
+// RegisterLocal registers what is answered on the local socket only.
+func (n *Node) RegisterLocal(registrar grpc.ServiceRegistrar) {
+	n.Register(registrar)
+	rpc.Register(registrar, &adminv1.StoreService_ServiceDesc, storeadmin.NewServer(n.store, DataFile(n.settings.DataDir), n.files))
+}
+
+// Tasks are what the node does by itself while it runs.
+func (n *Node) Tasks() []lifecycle.Task {
+	return []lifecycle.Task{
+		{Name: "search index", Run: n.search.Run},
+		{Name: "upkeep", Run: n.upkeep},
+		{Name: "fence", Run: n.watchFence},
+	}
+}
+
+// Ready tells why the node cannot serve, nil when it can.
+func (n *Node) Ready() error { return n.store.Err() }
+
+// Store is the node's store: for tests and benchmarks of the whole.
+func (n *Node) Store() *store.Store { return n.store }
+
+// watchFence ends the process after a failed commit: what is on the disk must
+// be found out by opening it again.
+func (n *Node) watchFence(ctx context.Context) error {
+	select {
+	case <-n.store.Fenced():
+		return n.store.Err()
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// origins tells readers of the feed how fresh the node is: always.
+func (n *Node) origins() []*feedv1.OriginStatus {
+	return []*feedv1.OriginStatus{{Comune: n.settings.Comune.ID, Revision: n.store.Head().Revision}}
+}
+
+// coverage is that of every answer of the node: current.
+func (n *Node) coverage() []*registryv1.Coverage {
+	return []*registryv1.Coverage{{
+		Comune: catalog.ComuneName(n.settings.Comune.ID), State: registryv1.Coverage_CURRENT,
+		AsOfTime: timestamppb.New(n.store.Now()), Revision: n.store.Head().Revision, Live: true,
+	}}
+}

@@ -1,0 +1,115 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/federationv1"
+	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/store"
+)
+
+const (
+	// upkeepEvery is how often the node tidies up.
+	upkeepEvery = time.Minute
+	// answersKept is for how long a request id is remembered (the contract says
+	// seven days).
+	answersKept = 7 * 24 * time.Hour
+	// filesKept is for how long a file without a document stays.
+	filesKept = 7 * 24 * time.Hour
+)
+
+func (n *Node) upkeep(ctx context.Context) error {
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	for {
+		if err := n.Tidy(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("upkeep failed", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Tidy purges what was deleted long ago, trims the feed, forgets old answers and
+// removes files that no document refers to. It runs by itself every minute.
+func (n *Node) Tidy(ctx context.Context) error {
+	purged, err := n.store.Purge(ctx)
+	if err != nil {
+		return err
+	}
+	trimmed, err := n.store.Trim(ctx, store.Retention{Revisions: n.settings.Retention.Revisions, Age: time.Duration(n.settings.Retention.Age)})
+	if err != nil {
+		return err
+	}
+	forgotten, err := n.store.ForgetRequests(ctx, n.store.Now().Add(-answersKept))
+	if err != nil {
+		return err
+	}
+	used, err := n.usedFiles()
+	if err != nil {
+		return err
+	}
+	swept, err := n.files.Sweep(ctx, n.store.Now().Add(-filesKept), func(sum string) bool { return used[sum] })
+	if err != nil {
+		return fmt.Errorf("sweep files: %w", err)
+	}
+	if purged+forgotten+swept+int(trimmed) > 0 {
+		n.log.Info("tidied up", "purged", purged, "trimmed", trimmed, "answers", forgotten, "files", swept)
+	}
+	return nil
+}
+
+// usedFiles lists the files that documents refer to, deleted ones too: they can
+// be undeleted.
+func (n *Node) usedFiles() (map[string]bool, error) {
+	used := map[string]bool{}
+	query := store.Query{
+		Kind: catalog.ByCollection("documents"), Within: []string{n.settings.Comune.ID},
+		Limit: 500, ShowDeleted: true, Reader: registryv1.Visibility_LOCAL,
+	}
+	for {
+		var records []proto.Message
+		err := n.store.View(func(r store.Reader) (err error) {
+			records, query.After, err = r.List(query)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, record := range records {
+			for _, file := range record.(*registryv1.Document).GetFiles() {
+				used[file.GetSha256()] = true
+			}
+		}
+		if query.After == nil {
+			return used, nil
+		}
+	}
+}
+
+// Nodes lists the node itself.
+func (n *Node) Nodes() []*federationv1.Node {
+	head := n.store.Head().Revision
+	return []*federationv1.Node{{
+		Name: "nodes/" + n.settings.Comune.ID, Comuni: []string{n.settings.Comune.ID}, Self: true,
+		State: federationv1.Node_IN_SYNC, Revision: head, HeadRevision: head, AsOfTime: timestamppb.New(n.store.Now()),
+	}}
+}
+
+// Changed never is: a node has no peers whose state could change.
+func (n *Node) Changed() <-chan struct{} { return n.never }
+
+// Resync is not for a node.
+func (n *Node) Resync(context.Context, string) error {
+	return apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, "a comune's node keeps no copies; ask the ufficio comune")
+}
