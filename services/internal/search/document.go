@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/blevesearch/bleve/v2/document"
-	index "github.com/blevesearch/bleve_index_api"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -87,8 +86,8 @@ func documentOf(change Change) (*document.Document, error) {
 	d.AddField(newTermsField(textField, content.text))
 	d.AddField(newTermsField(nameField, content.names))
 	d.AddField(newTermsField(meaningField, content.meanings))
-	d.AddField(newCodesField(facetField, content.codes, index.DocValues))
-	d.AddField(newCodesField(readerField, readersOf(record.Visibility()), 0))
+	d.AddField(newCodesField(facetField, content.codes))
+	d.AddField(newCodesField(readerField, readersOf(record.Visibility())))
 	d.AddField(newStoredField(hitField, stored))
 	for _, keyword := range content.keywords {
 		d.AddField(newStoredField(keywordField, []byte(keyword)))
@@ -206,7 +205,18 @@ func (c *content) facet(facet, code string) {
 
 func (c *content) code(facet, code string) { c.codes = append(c.codes, facetTerm(facet, code)) }
 
-func facetTerm(facet, code string) string { return facet + "=" + code }
+// facetTerm is how the index has a code of a facet.
+func facetTerm(facet, code string) string {
+	if facet == "" {
+		return ""
+	}
+	return facet + "=" + code
+}
+
+func splitFacetTerm(term string) (facet, code string) {
+	facet, code, _ = strings.Cut(term, "=")
+	return facet, code
+}
 
 // write takes a text in and keeps it for snippets.
 func (c *content) write(role annotationsv1.SearchRole, text string) {

@@ -1,13 +1,9 @@
 package search
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
-
-	"github.com/blevesearch/bleve/v2/search"
 
 	"cidsistem.example/proto/gen/registryv1"
 )
@@ -15,17 +11,26 @@ import (
 // maxCodes is how many codes of a facet are counted out.
 const maxCodes = 50
 
-// facets counts the codes of the hits. The filter of a facet does not narrow
-// its own counts, so that one sees what else could be chosen.
-func (s *searching) facets() ([]*registryv1.Facet, error) {
-	counts, err := s.count("")
-	if err != nil {
-		return nil, err
+// facets counts the codes of the hits, given the hits without the filters. The
+// filter of a facet does not narrow its own counts, so that one sees what else
+// could be chosen.
+func (s *searching) facets(unfiltered records) ([]*registryv1.Facet, error) {
+	passing := make([]records, len(s.filters))
+	for i, f := range s.filters {
+		var err error
+		if passing[i], err = s.index.havingAny(facetField, f.terms()...); err != nil {
+			return nil, fmt.Errorf("count facets: %w", err)
+		}
 	}
-	for _, f := range s.filters {
-		own, err := s.count(f.facet)
+	counts, err := s.count(unfiltered, passing, "")
+	if err != nil {
+		return nil, fmt.Errorf("count facets: %w", err)
+	}
+	for i, f := range s.filters {
+		others := slices.Delete(slices.Clone(passing), i, i+1)
+		own, err := s.count(unfiltered, others, f.facet)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("count facets: %w", err)
 		}
 		counts[f.facet] = own[f.facet]
 	}
@@ -38,61 +43,30 @@ func (s *searching) facets() ([]*registryv1.Facet, error) {
 	return facets, nil
 }
 
-// count counts all facets of the hits without the filter of one.
-func (s *searching) count(but string) (map[string]map[string]int32, error) {
-	counter := &facetCounter{terms: map[string]*int32{}}
-	if but != "" {
-		counter.prefix = []byte(facetTerm(but, ""))
+// count counts the codes by facet, of one facet or of all.
+func (s *searching) count(unfiltered records, filters []records, only string) (map[string]map[string]int, error) {
+	hits := unfiltered.clone()
+	for _, passing := range filters {
+		hits.narrow(passing)
 	}
-	if _, err := collect(s.ctx, s.reader, s.query(but), 0, 0, counter); err != nil {
-		return nil, fmt.Errorf("count facets: %w", err)
-	}
-	counts := map[string]map[string]int32{}
-	for term, n := range counter.terms {
-		facet, code, _ := strings.Cut(term, "=")
+	counts := map[string]map[string]int{}
+	err := s.index.countTerms(facetField, facetTerm(only, ""), hits, func(term string, n int) {
+		facet, code := splitFacetTerm(term)
 		if counts[facet] == nil {
-			counts[facet] = map[string]int32{}
+			counts[facet] = map[string]int{}
 		}
-		counts[facet][code] = *n
-	}
-	return counts, nil
+		counts[facet][code] += n
+	})
+	return counts, err
 }
 
-func highest(counts map[string]int32) []*registryv1.FacetCount {
+func highest(counts map[string]int) []*registryv1.FacetCount {
 	list := make([]*registryv1.FacetCount, 0, len(counts))
 	for code, n := range counts {
-		list = append(list, &registryv1.FacetCount{Code: code, Count: n})
+		list = append(list, &registryv1.FacetCount{Code: code, Count: int32(n)})
 	}
 	slices.SortFunc(list, func(a, b *registryv1.FacetCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Code, b.Code))
 	})
 	return list[:min(len(list), maxCodes)]
 }
-
-// facetCounter counts the terms of facetField, all facets in one go.
-type facetCounter struct {
-	prefix []byte // only these; empty: all
-	terms  map[string]*int32
-}
-
-var _ search.FacetBuilder = (*facetCounter)(nil)
-
-func (c *facetCounter) Field() string { return facetField }
-func (c *facetCounter) StartDoc()     {}
-func (c *facetCounter) EndDoc()       {}
-func (c *facetCounter) Size() int     { return len(c.terms) }
-
-func (c *facetCounter) UpdateVisitor(term []byte) {
-	if len(c.prefix) > 0 && !bytes.HasPrefix(term, c.prefix) {
-		return
-	}
-	if n := c.terms[string(term)]; n != nil {
-		*n++
-		return
-	}
-	one := int32(1)
-	c.terms[string(term)] = &one
-}
-
-// Result is not used: the counts are read from terms.
-func (c *facetCounter) Result() *search.FacetResult { return &search.FacetResult{Field: facetField} }

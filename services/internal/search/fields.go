@@ -66,8 +66,8 @@ func newTermsField(name string, words weights) *field {
 	return f
 }
 
-func newCodesField(name string, codes []string, options index.FieldIndexingOptions) *field {
-	f := &field{name: name, options: index.IndexField | index.SkipFreqNorm | options, terms: make(index.TokenFrequencies, len(codes))}
+func newCodesField(name string, codes []string) *field {
+	f := &field{name: name, options: index.IndexField | index.SkipFreqNorm, terms: make(index.TokenFrequencies, len(codes))}
 	for _, code := range codes {
 		f.terms[code] = &index.TokenFreq{Term: []byte(code)}
 	}

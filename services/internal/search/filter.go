@@ -46,28 +46,49 @@ func filtersOf(req *registryv1.SearchRequest) (filters []filter) {
 	return filters
 }
 
+func (f filter) terms() []string {
+	var terms []string
+	for _, code := range f.codes {
+		terms = append(terms, facetTerm(f.facet, code))
+	}
+	return terms
+}
+
 func (f filter) query() query.Query {
 	var any []query.Query
-	for _, code := range f.codes {
-		any = append(any, term(facetField, facetTerm(f.facet, code)))
+	for _, t := range f.terms() {
+		any = append(any, term(facetField, t))
 	}
 	return query.NewDisjunctionQuery(any)
 }
 
-// narrowed is for the records of a scope that pass all filters but that of one
-// facet.
-func narrowed(scope Scope, filters []filter, but string) query.Query {
-	reader := max(scope.Visibility, registryv1.Visibility_PUBLIC)
-	all := []query.Query{term(readerField, reader.String())}
-	if len(scope.Comuni) > 0 {
-		all = append(all, filter{comuniFacet, scope.Comuni}.query())
+// reader is the visibility of the scope, as readerField has it.
+func (s Scope) reader() string { return max(s.Visibility, registryv1.Visibility_PUBLIC).String() }
+
+// query is for the records of the scope that pass the filters.
+func (s Scope) query(filters []filter) query.Query {
+	all := []query.Query{term(readerField, s.reader())}
+	if len(s.Comuni) > 0 {
+		all = append(all, filter{comuniFacet, s.Comuni}.query())
 	}
 	for _, f := range filters {
-		if f.facet != but {
-			all = append(all, f.query())
-		}
+		all = append(all, f.query())
 	}
 	return unscored{query.NewConjunctionQuery(all)}
+}
+
+// records are those of the scope.
+func (s Scope) records(in snapshot) (records, error) {
+	set, err := in.havingAny(readerField, s.reader())
+	if err != nil || len(s.Comuni) == 0 {
+		return set, err
+	}
+	comuni, err := in.havingAny(facetField, filter{comuniFacet, s.Comuni}.terms()...)
+	if err != nil {
+		return nil, err
+	}
+	set.narrow(comuni)
+	return set, nil
 }
 
 func term(field, value string) query.Query {

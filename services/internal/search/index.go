@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/blevesearch/bleve/v2"
-	index "github.com/blevesearch/bleve_index_api"
 	"google.golang.org/protobuf/proto"
 
 	"cidsistem.example/proto/catalog"
@@ -29,8 +28,6 @@ type Index struct {
 	bleve bleve.Index // nil: closed
 
 	apply sync.Mutex // one writer at a time
-
-	counts countCache
 
 	state    sync.Mutex
 	position Position
@@ -97,7 +94,6 @@ func (x *Index) moved(to Position) {
 	x.state.Lock()
 	defer x.state.Unlock()
 	x.position = to
-	x.counts.clear()
 }
 
 // Position is where the index stands.
@@ -181,22 +177,18 @@ func (x *Index) Close() error {
 	return nil
 }
 
-// read calls f with a snapshot of the index.
-func (x *Index) read(f func(index.IndexReader) error) error {
+// read calls f with the present state of the index.
+func (x *Index) read(f func(snapshot) error) error {
 	x.open.RLock()
 	defer x.open.RUnlock()
 	if x.bleve == nil {
 		return ErrClosed
 	}
-	inner, err := x.bleve.Advanced()
+	present, err := snapshotOf(x.bleve)
 	if err != nil {
 		return err
 	}
-	reader, err := inner.Reader()
-	if err != nil {
-		return err
-	}
-	return errors.Join(f(reader), reader.Close())
+	return errors.Join(f(present), present.Close())
 }
 
 // living is true for a record that belongs in the index.

@@ -51,26 +51,16 @@ type Result struct {
 // them, or words like them. No text makes it fail.
 func (x *Index) Search(ctx context.Context, req *registryv1.SearchRequest, scope Scope) (*Result, error) {
 	result := &Result{}
-	known := x.counts.now()
-	err := x.read(func(reader index.IndexReader) error {
-		s := &searching{ctx: ctx, reader: reader, scope: scope, filters: filtersOf(req)}
+	err := x.read(func(index snapshot) error {
+		s := &searching{ctx: ctx, index: index, scope: scope, filters: filtersOf(req), counting: req.GetFacets()}
 		if err := s.expand(askedIn(req.GetQ())); err != nil {
 			return err
 		}
 		result.AlsoSearched = s.alsoSearched()
-		if err := s.run(result); err != nil {
-			return err
+		if len(s.words) == 0 {
+			return s.browse(result)
 		}
-		if !req.GetFacets() {
-			return nil
-		}
-		var err error
-		if len(s.words) > 0 {
-			result.Facets, err = s.facets()
-		} else {
-			result.Facets, err = known.facets(s)
-		}
-		return err
+		return s.find(result)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
@@ -109,19 +99,20 @@ func askedIn(q string) []asked {
 	return telling
 }
 
-// searching is one search under way, over one snapshot of the index.
+// searching is one search under way, over one state of the index.
 type searching struct {
-	ctx     context.Context
-	reader  index.IndexReader
-	scope   Scope
-	filters []filter
-	words   []*expanded
-	relaxed bool
+	ctx      context.Context
+	index    snapshot
+	scope    Scope
+	filters  []filter
+	counting bool // facets are wanted
+	words    []*expanded
+	relaxed  bool
 }
 
 func (s *searching) expand(list []asked) error {
 	for _, a := range list {
-		e, err := expand(s.reader, textField, a, toleranceOf(a.text))
+		e, err := expand(s.index, textField, a, toleranceOf(a.text))
 		if err != nil {
 			return err
 		}
@@ -159,72 +150,130 @@ func allGiven(entry string, given map[string]bool) bool {
 	return true
 }
 
-// run fills in hits and total: of the records with all words, or where there
-// are none, of those with some.
-func (s *searching) run(result *Result) error {
-	matches, err := s.top()
+// browse fills in the result of a search without words: all that is in the
+// scope and passes the filters, by name.
+func (s *searching) browse(result *Result) error {
+	unfiltered, err := s.scope.records(s.index)
 	if err != nil {
 		return err
 	}
-	if matches.Total() == 0 && len(s.words) > 1 {
-		s.relaxed = true
-		if matches, err = s.top(); err != nil {
+	hits, err := s.filtered()
+	if err != nil {
+		return err
+	}
+	result.Total = hits.count()
+	if s.counting {
+		if result.Facets, err = s.facets(unfiltered); err != nil {
 			return err
 		}
-		s.relaxed = matches.Total() > 0
 	}
-	result.Total, result.Relaxed = int(matches.Total()), s.relaxed
-	for _, match := range matches.Results() {
-		found, err := load(s.reader, match.ID)
+	from, size := s.scope.page()
+	names, err := s.index.firstNames(hits, from, size)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		f, err := load(s.index, name)
 		if err != nil {
 			return err
 		}
-		found.hit.Score = match.Score
-		found.hit.Snippet = snippet(found, s.words)
-		result.Hits = append(result.Hits, found.hit)
+		result.Hits = append(result.Hits, f.hit)
 	}
 	return nil
 }
 
-func (s *searching) top() (*collector.TopNCollector, error) {
-	from := min(max(s.scope.From, 0), MaxDepth)
-	size := min(max(s.scope.Size, 0), MaxDepth-from)
-	return collect(s.ctx, s.reader, s.query(""), size, from, nil)
+// filtered are the records of the scope that pass the filters.
+func (s *searching) filtered() (records, error) {
+	set, err := s.scope.records(s.index)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range s.filters {
+		passing, err := s.index.havingAny(facetField, f.terms()...)
+		if err != nil {
+			return nil, err
+		}
+		set.narrow(passing)
+	}
+	return set, nil
+}
+
+// find fills in the result of a search with words: the records with all words,
+// or where there are none, those with some.
+func (s *searching) find(result *Result) error {
+	top, found, err := s.top()
+	if err != nil {
+		return err
+	}
+	if top.Total() == 0 && len(s.words) > 1 {
+		s.relaxed = true
+		if top, found, err = s.top(); err != nil {
+			return err
+		}
+	}
+	result.Total, result.Relaxed = int(top.Total()), s.relaxed && top.Total() > 0
+	for _, match := range top.Results() {
+		f, err := load(s.index, match.ID)
+		if err != nil {
+			return err
+		}
+		f.hit.Score = match.Score
+		f.hit.Snippet = snippet(f, s.words)
+		result.Hits = append(result.Hits, f.hit)
+	}
+	if !s.counting {
+		return nil
+	}
+	if len(s.filters) > 0 {
+		if _, found, err = collect(s.ctx, s.index, s.query(nil), 0, 0); err != nil {
+			return err
+		}
+	}
+	result.Facets, err = s.facets(found)
+	return err
+}
+
+// page is what is wanted of the hits, within the depth.
+func (s Scope) page() (from, size int) {
+	from = min(max(s.From, 0), MaxDepth)
+	return from, min(max(s.Size, 0), MaxDepth-from)
+}
+
+func (s *searching) top() (*collector.TopNCollector, records, error) {
+	from, size := s.scope.page()
+	return collect(s.ctx, s.index, s.query(s.filters), from, size)
 }
 
 // byScore is the order of hits; names make it the same on every page.
 var byScore = search.SortOrder{&search.SortScore{Desc: true}, &search.SortDocID{}}
 
-func collect(ctx context.Context, reader index.IndexReader, q query.Query, size, from int, facet search.FacetBuilder) (*collector.TopNCollector, error) {
+// collect runs a query: the hits from one on in the right order, and the set of
+// all.
+func collect(ctx context.Context, index snapshot, q query.Query, from, size int) (*collector.TopNCollector, records, error) {
 	options := search.SearcherOptions{}
 	order := byScore
 	if size == 0 {
 		options.Score, order = "none", search.SortOrder{}
 	}
-	searcher, err := q.Searcher(ctx, reader, noMapping, options)
+	searcher, err := q.Searcher(ctx, index, noMapping, options)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer searcher.Close()
+	recorder := index.record(searcher)
 	top := collector.NewTopNCollector(size, from, order)
-	if facet != nil {
-		builder := search.NewFacetsBuilder(reader)
-		builder.Add(facet.Field(), facet)
-		top.SetFacetsBuilder(builder)
+	if err := top.Collect(ctx, recorder, index); err != nil {
+		return nil, nil, err
 	}
-	if err := top.Collect(ctx, searcher, reader); err != nil {
-		return nil, err
-	}
-	return top, nil
+	return top, recorder.found, nil
 }
 
 // noMapping is what bleve wants where fields and terms are given already.
 var noMapping = mapping.NewIndexMapping()
 
-// query is for the records that match, all filters considered but that of one
-// facet.
-func (s *searching) query(but string) query.Query {
-	parts := []query.Query{narrowed(s.scope, s.filters, but)}
+// query is for the records that match and pass the filters.
+func (s *searching) query(filters []filter) query.Query {
+	parts := []query.Query{s.scope.query(filters)}
 	var found []query.Query
 	for _, w := range s.words {
 		found = append(found, wordQuery{textField, w})
@@ -244,8 +293,8 @@ type found struct {
 	passages []string
 }
 
-func load(reader index.IndexReader, name string) (*found, error) {
-	stored, err := reader.Document(name)
+func load(in snapshot, name string) (*found, error) {
+	stored, err := in.Document(name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}

@@ -19,8 +19,13 @@ import (
 
 var versionKey = []byte("version")
 
-// lockWait is how long Open waits for another process to let go of the index.
-const lockWait = "5s"
+// options are those of bleve's scorch.
+func options() map[string]any {
+	return map[string]any{
+		"bolt_timeout": "5s", // how long to wait for another process to let go
+		"unsafe_batch": os.Getenv("SAFE") == "",
+	}
+}
 
 // openStored opens the index of a folder, or makes a new one where that one is
 // of no use.
@@ -56,7 +61,7 @@ func makeStored(dir string) (bleve.Index, error) {
 			return nil, err
 		}
 	}
-	made, err := bleve.NewUsing(path, mapping.NewIndexMapping(), scorch.Name, scorch.Name, map[string]any{"bolt_timeout": lockWait})
+	made, err := bleve.NewUsing(path, mapping.NewIndexMapping(), scorch.Name, scorch.Name, options())
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +79,7 @@ func openSound(path string) (opened bleve.Index, err error) {
 			err = fmt.Errorf("damaged: %v", r)
 		}
 	}()
-	opened, err = bleve.OpenUsing(path, map[string]any{"bolt_timeout": lockWait})
+	opened, err = bleve.OpenUsing(path, options())
 	if err != nil {
 		return nil, err
 	}
@@ -92,20 +97,12 @@ func check(opened bleve.Index) error {
 	if string(got) != version {
 		return fmt.Errorf("made by version %.40q, this is %q", got, version)
 	}
-	inner, err := opened.Advanced()
+	present, err := snapshotOf(opened)
 	if err != nil {
 		return err
 	}
-	reader, err := inner.Reader()
-	if err != nil {
-		return err
-	}
-	defer reader.Close()
-	snapshot, ok := reader.(*scorch.IndexSnapshot)
-	if !ok {
-		return fmt.Errorf("%T is not the kind of index that this version makes", reader)
-	}
-	for _, part := range snapshot.Segments() {
+	defer present.Close()
+	for _, part := range present.Segments() {
 		if persisted, ok := part.Segment().(segment.PersistedSegment); ok {
 			if err := checkFile(persisted.Path()); err != nil {
 				return err

@@ -36,8 +36,8 @@ func (x *Index) Suggest(ctx context.Context, req *registryv1.SuggestRequest, sco
 		return nil, nil
 	}
 	s := &searching{ctx: ctx, scope: scope, filters: filtersOf(&registryv1.SearchRequest{Comuni: req.GetComuni(), Kinds: req.GetKinds()})}
-	err := x.read(func(reader index.IndexReader) error {
-		s.reader = reader
+	err := x.read(func(index snapshot) error {
+		s.index = index
 		return s.suggest(typed, list)
 	})
 	if err != nil {
@@ -66,12 +66,12 @@ func (s *searching) suggest(typed []asked, list *suggestions) error {
 		if tolerance == 0 && utf8.RuneCountInString(a.text) == 4 {
 			tolerance = 1
 		}
-		e, err := expand(s.reader, nameField, a, tolerance)
+		e, err := expand(s.index, nameField, a, tolerance)
 		if err != nil {
 			return err
 		}
 		if a.last && tolerance > 0 {
-			if err := e.addBegunMisspelt(s.reader, nameField); err != nil {
+			if err := e.addBegunMisspelt(s.index, nameField); err != nil {
 				return err
 			}
 		}
@@ -124,16 +124,16 @@ func startsWith(w, beginning []rune) bool {
 }
 
 func (s *searching) suggestRecords(list *suggestions) error {
-	parts := []query.Query{narrowed(s.scope, s.filters, "")}
+	parts := []query.Query{s.scope.query(s.filters)}
 	for _, w := range s.words {
 		parts = append(parts, wordQuery{nameField, w})
 	}
-	matches, err := collect(s.ctx, s.reader, query.NewConjunctionQuery(parts), consideredRecords, 0, nil)
+	matches, _, err := collect(s.ctx, s.index, query.NewConjunctionQuery(parts), 0, consideredRecords)
 	if err != nil {
 		return err
 	}
 	for _, match := range matches.Results() {
-		f, err := load(s.reader, match.ID)
+		f, err := load(s.index, match.ID)
 		if err != nil {
 			return err
 		}
@@ -162,16 +162,26 @@ func answersAll(text string, asked []*expanded) bool {
 // suggestMeanings adds the words of the table that complete what was typed and
 // find something.
 func (s *searching) suggestMeanings(list *suggestions) error {
+	var inScope records
 	for i := range meanings {
+		var found records
 		for _, entry := range meanings[i].words {
 			if !completes(entry, s.words) {
 				continue
 			}
-			finds, err := s.finds(&meanings[i])
-			if err != nil {
-				return err
+			if found == nil {
+				var err error
+				if inScope == nil {
+					if inScope, err = s.filtered(); err != nil {
+						return err
+					}
+				}
+				if found, err = s.index.havingAny(meaningField, meanings[i].id()); err != nil {
+					return err
+				}
+				found.narrow(inScope)
 			}
-			if finds {
+			if found.count() > 0 {
 				list.word(entry)
 			}
 		}
@@ -200,15 +210,6 @@ func isTyped(word string, a asked) bool {
 	default:
 		return utf8.RuneCountInString(a.text) >= 4 && word[0] == a.text[0] && beginsLike(word, a.text)
 	}
-}
-
-func (s *searching) finds(m *meaning) (bool, error) {
-	all := []query.Query{narrowed(s.scope, s.filters, ""), unscored{term(meaningField, m.id())}}
-	matches, err := collect(s.ctx, s.reader, query.NewConjunctionQuery(all), 0, 0, nil)
-	if err != nil {
-		return false, err
-	}
-	return matches.Total() > 0, nil
 }
 
 // suggestions are gathered without duplicates, best first of each sort.
