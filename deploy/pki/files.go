@@ -84,8 +84,15 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 
 // writeFile replaces a file atomically, with this mode whatever the old file's was: written beside it, synced, renamed.
 func writeFile(path string, text []byte, mode os.FileMode) error {
-	err := renameio.WriteFile(path, text, mode, renameio.WithStaticPermissions(mode), renameio.WithTempDir(filepath.Dir(path)))
+	file, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(mode), renameio.WithTempDir(filepath.Dir(path)))
 	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() { _ = file.Cleanup() }() // does nothing once the file is in place
+	if _, err := file.Write(text); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := file.CloseAtomicallyReplace(); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil

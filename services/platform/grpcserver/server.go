@@ -110,7 +110,7 @@ func (s *Server) SetServing(serving bool) {
 
 // Serve accepts connections until ctx ends. Then new calls are refused, health says NOT_SERVING, and calls in flight have
 // 10 seconds to complete before they are cancelled; handlers of endless streams should watch [Draining]. It returns nil after
-// an orderly end, and closes the listener in every case.
+// an orderly end. In every case the listener is closed and no handler runs any more.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	address := listener.Addr()
 	if s.insecure && !private(address) {
@@ -122,6 +122,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	go func() { ended <- s.Server.Serve(listener) }()
 	select {
 	case err := <-ended:
+		s.Stop()
 		return fmt.Errorf("serve gRPC on %s: %w", address, err)
 	case <-ctx.Done():
 	}

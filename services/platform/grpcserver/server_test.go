@@ -163,6 +163,50 @@ func TestDrainEndsAfterTenSeconds(t *testing.T) {
 	})
 }
 
+func TestNoHandlerOutlivesAFailedListener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		entered, returned := make(chan struct{}), false
+		options := intercept(func(ctx context.Context) error {
+			close(entered)
+			<-ctx.Done()
+			time.Sleep(time.Second) // what a handler still does after its context ended
+			returned = true
+			return ctx.Err()
+		})
+		options.Insecure = true
+		options.Logger = slog.New(slog.DiscardHandler)
+		listener := bufconn.Listen(1 << 16)
+		ended := make(chan error, 1)
+		go func() { ended <- grpcserver.New(options).Serve(context.Background(), listener) }()
+		connection, err := grpcclient.Dial("bufconn", grpcclient.Options{
+			Insecure: true,
+			Dialer:   func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		called := make(chan error, 1)
+		go func() {
+			_, err := grpc_health_v1.NewHealthClient(connection).Check(context.Background(), everything)
+			called <- err
+		}()
+		<-entered
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err == nil {
+			t.Error("Serve hid the failure of its listener")
+		}
+		if !returned {
+			t.Error("Serve returned before the handler did")
+		}
+		if err := <-called; status.Code(err) != codes.Unavailable {
+			t.Errorf("the call got %v, want UNAVAILABLE", err)
+		}
+	})
+}
+
 func TestDrainingTellsEndlessStreams(t *testing.T) {
 	options := grpcserver.Options{Stream: []grpc.StreamServerInterceptor{
 		func(_ any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, _ grpc.StreamHandler) error {
