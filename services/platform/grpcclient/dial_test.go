@@ -82,7 +82,7 @@ func TestHealedLinkIsUsableWithinTwoSeconds(t *testing.T) {
 	}
 	for name, connect := range links {
 		t.Run(name, func(t *testing.T) {
-			for cut := time.Duration(0); cut < 40*time.Second; cut += 330 * time.Millisecond {
+			for cut := time.Duration(0); cut < 40*time.Second; cut += 770 * time.Millisecond {
 				synctest.Test(t, func(t *testing.T) {
 					listener := bufconn.Listen(1 << 16)
 					server := grpcserver.New(grpcserver.Options{Insecure: true, Logger: slog.New(slog.DiscardHandler)})
