@@ -207,6 +207,12 @@ func TestHeadersOfReadingAndWriting(t *testing.T) {
 			[]string{"application/json"},
 		},
 		{
+			place{"GET", "/v1/comuni/*/services"},
+			[]string{"If-None-Match"},
+			"200", []string{"ETag"},
+			[]string{"application/json"},
+		},
+		{
 			place{"POST", "/v1/comuni/*/services"},
 			[]string{"Idempotency-Key"},
 			"201",

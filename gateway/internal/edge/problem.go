@@ -209,6 +209,9 @@ func (r *route) httpField(path string) string {
 	if r == nil {
 		return path
 	}
+	if r.answer == answerUpload {
+		path = strings.TrimPrefix(path, "header.")
+	}
 	if rest, found := strings.CutPrefix(path, r.body+"."); found && r.body != "*" && r.body != "" {
 		return jsonPath(r.newBody().ProtoReflect().Descriptor(), rest)
 	}
