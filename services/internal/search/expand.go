@@ -51,11 +51,11 @@ type expanded struct {
 }
 
 // expand looks up which words of a field answer a word of the query.
-func expand(reader index.IndexReader, field string, a asked, tolerance int) (*expanded, error) {
+func (s snapshot) expand(field string, a asked, tolerance int) (*expanded, error) {
 	e := &expanded{asked: a, terms: map[string]grade{a.text: exact}}
 	stem := root(a.text)
 	if utf8.RuneCountInString(stem) >= 3 {
-		err := beginning(reader, field, stem, func(entry *index.DictEntry) {
+		err := s.beginning(field, stem, func(entry *index.DictEntry) {
 			if root(entry.Term) == stem {
 				e.add(entry.Term, sameRoot)
 			}
@@ -66,7 +66,7 @@ func expand(reader index.IndexReader, field string, a asked, tolerance int) (*ex
 	}
 	if a.last {
 		var found []index.DictEntry
-		err := beginning(reader, field, a.text, func(entry *index.DictEntry) { found = append(found, *entry) })
+		err := s.beginning(field, a.text, func(entry *index.DictEntry) { found = append(found, *entry) })
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +78,7 @@ func expand(reader index.IndexReader, field string, a asked, tolerance int) (*ex
 		}
 	}
 	if tolerance > 0 {
-		if err := e.addMisspelt(reader, field, tolerance); err != nil {
+		if err := e.addMisspelt(s, field, tolerance); err != nil {
 			return nil, err
 		}
 	}
@@ -111,12 +111,8 @@ func toleranceOf(word string) int {
 	return 0
 }
 
-func (e *expanded) addMisspelt(reader index.IndexReader, field string, tolerance int) error {
-	fuzzy, ok := reader.(index.IndexReaderFuzzy)
-	if !ok {
-		return fmt.Errorf("%T finds no similar words", reader)
-	}
-	dict, automaton, err := fuzzy.FieldDictFuzzyAutomaton(field, e.text, tolerance, "")
+func (e *expanded) addMisspelt(in snapshot, field string, tolerance int) error {
+	dict, automaton, err := in.FieldDictFuzzyAutomaton(field, e.text, tolerance, "")
 	if err != nil {
 		return fmt.Errorf("find words like %.70q: %w", e.text, err)
 	}
@@ -142,8 +138,8 @@ func (e *expanded) addMisspelt(reader index.IndexReader, field string, tolerance
 	return nil
 }
 
-func beginning(reader index.IndexReader, field, with string, f func(*index.DictEntry)) error {
-	dict, err := reader.FieldDictPrefix(field, []byte(with))
+func (s snapshot) beginning(field, with string, f func(*index.DictEntry)) error {
+	dict, err := s.FieldDictPrefix(field, []byte(with))
 	if err != nil {
 		return fmt.Errorf("find words that begin with %.70q: %w", with, err)
 	}

@@ -11,17 +11,10 @@ import (
 // maxCodes is how many codes of a facet are counted out.
 const maxCodes = 50
 
-// facets counts the codes of the hits, given the hits without the filters. The
-// filter of a facet does not narrow its own counts, so that one sees what else
+// facets counts the codes of the hits, given the hits without the filters and
+// what each filter lets through. The filter of a facet does not narrow its own counts, so that one sees what else
 // could be chosen.
-func (s *searching) facets(unfiltered records) ([]*registryv1.Facet, error) {
-	passing := make([]records, len(s.filters))
-	for i, f := range s.filters {
-		var err error
-		if passing[i], err = s.index.havingAny(facetField, f.terms()...); err != nil {
-			return nil, fmt.Errorf("count facets: %w", err)
-		}
-	}
+func (s *searching) facets(unfiltered records, passing []records) ([]*registryv1.Facet, error) {
 	counts, err := s.count(unfiltered, passing, "")
 	if err != nil {
 		return nil, fmt.Errorf("count facets: %w", err)
@@ -45,10 +38,7 @@ func (s *searching) facets(unfiltered records) ([]*registryv1.Facet, error) {
 
 // count counts the codes by facet, of one facet or of all.
 func (s *searching) count(unfiltered records, filters []records, only string) (map[string]map[string]int, error) {
-	hits := unfiltered.clone()
-	for _, passing := range filters {
-		hits.narrow(passing)
-	}
+	hits := unfiltered.narrowed(filters...)
 	counts := map[string]map[string]int{}
 	err := s.index.countTerms(facetField, facetTerm(only, ""), hits, func(term string, n int) {
 		facet, code := splitFacetTerm(term)

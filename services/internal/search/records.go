@@ -1,14 +1,13 @@
 package search
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
-	"github.com/blevesearch/bleve/v2/search"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 )
 
@@ -55,6 +54,25 @@ func (r records) count() (n int) {
 func (r records) narrow(to records) {
 	for i := range r {
 		r[i].And(to[i])
+	}
+}
+
+// narrowed is what all of the sets have.
+func (r records) narrowed(to ...records) records {
+	if len(to) == 0 {
+		return r
+	}
+	r = r.clone()
+	for _, set := range to {
+		r.narrow(set)
+	}
+	return r
+}
+
+// widen adds what is in the other set.
+func (r records) widen(by records) {
+	for i := range r {
+		r[i].Or(by[i])
 	}
 }
 
@@ -143,76 +161,28 @@ func (s snapshot) countTerms(field, prefix string, in records, f func(term strin
 	return nil
 }
 
-// recorder notes the records that a search finds. They must be read with Next,
-// as bleve's collectors do.
-type recorder struct {
-	search.Searcher
-	found records
-	ends  []uint64 // of the numbers of each segment
-	at    int
-}
-
-func (s snapshot) record(what search.Searcher) *recorder {
-	r := &recorder{Searcher: what, found: s.none()}
-	end := uint64(0)
-	for _, part := range s.Segments() {
-		end += uint64(part.FullSize())
-		r.ends = append(r.ends, end)
+// firstByName lists the first records of a set by name, after leaving some out.
+func (s snapshot) firstByName(ctx context.Context, of records, from, size int) ([]ranked, error) {
+	if size == 0 {
+		return nil, nil
 	}
-	return r
-}
-
-// Next is the next record, noted.
-func (r *recorder) Next(ctx *search.SearchContext) (*search.DocumentMatch, error) {
-	match, err := r.Searcher.Next(ctx)
-	if err != nil || match == nil {
-		return nil, err
-	}
-	number := match.IndexInternalID.Value()
-	for number >= r.ends[r.at] {
-		r.at++
-	}
-	if r.at > 0 {
-		number -= r.ends[r.at-1]
-	}
-	r.found[r.at].Add(uint32(number))
-	return match, nil
-}
-
-// firstNames lists the names of the first records of a set by name, after
-// leaving some out.
-func (s snapshot) firstNames(of records, from, size int) ([]string, error) {
-	names, err := s.walkNames(of, from+size)
+	first, err := s.walk(of, from+size)
 	if errors.Is(err, errTooFar) {
-		names, err = s.allNames(of)
+		// With nothing to answer, all are equals.
+		return s.best(ctx, of, nil, from, size)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list names: %w", err)
 	}
-	from = min(from, len(names))
-	return names[from:min(from+size, len(names))], nil
-}
-
-func (s snapshot) allNames(of records) ([]string, error) {
-	var names []string
-	for i, part := range s.Segments() {
-		for numbers := of[i].Iterator(); numbers.HasNext(); {
-			name, err := part.DocID(uint64(numbers.Next()))
-			if err != nil {
-				return nil, err
-			}
-			names = append(names, string(name))
-		}
-	}
-	slices.Sort(names)
-	return names, nil
+	from = min(from, len(first))
+	return first[from:min(from+size, len(first))], nil
 }
 
 // errTooFar says that it is faster to sort all names.
 var errTooFar = errors.New("too many other names")
 
-// walkNames goes through the names of all records, which the index has sorted.
-func (s snapshot) walkNames(of records, wanted int) ([]string, error) {
+// walk goes through the names of all records, which the index has sorted.
+func (s snapshot) walk(of records, wanted int) ([]ranked, error) {
 	steps := of.count() / 8
 	if steps <= wanted {
 		return nil, errTooFar
@@ -222,8 +192,8 @@ func (s snapshot) walkNames(of records, wanted int) ([]string, error) {
 		return nil, err
 	}
 	defer dict.Close()
-	var names []string
-	for len(names) < wanted {
+	var first []ranked
+	for ; len(first) < wanted; steps-- {
 		entry, err := dict.Next()
 		if err != nil {
 			return nil, err
@@ -231,29 +201,18 @@ func (s snapshot) walkNames(of records, wanted int) ([]string, error) {
 		if entry == nil {
 			break
 		}
-		if steps--; steps == 0 {
+		if steps == 0 {
 			return nil, errTooFar
 		}
-		in, err := s.contains(of, entry.Term)
-		if err != nil {
-			return nil, err
-		}
-		if in {
-			names = append(names, entry.Term)
-		}
-	}
-	return names, nil
-}
-
-func (s snapshot) contains(set records, name string) (bool, error) {
-	for i, part := range s.Segments() {
-		numbers, err := part.DocNumbers([]string{name})
-		if err != nil {
-			return false, err
-		}
-		if numbers.Intersects(set[i]) {
-			return true, nil
+		for i, part := range s.Segments() {
+			numbers, err := part.DocNumbers([]string{entry.Term})
+			if err != nil {
+				return nil, err
+			}
+			if numbers.And(of[i]); !numbers.IsEmpty() {
+				first = append(first, ranked{segment: i, number: numbers.Minimum(), name: entry.Term})
+			}
 		}
 	}
-	return false, nil
+	return first, nil
 }

@@ -2,14 +2,10 @@ package search
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/blevesearch/bleve/v2/mapping"
-	"github.com/blevesearch/bleve/v2/search"
-	"github.com/blevesearch/bleve/v2/search/collector"
-	"github.com/blevesearch/bleve/v2/search/query"
-	index "github.com/blevesearch/bleve_index_api"
 	"google.golang.org/protobuf/proto"
 
 	"cidsistem.example/proto/gen/registryv1"
@@ -57,10 +53,7 @@ func (x *Index) Search(ctx context.Context, req *registryv1.SearchRequest, scope
 			return err
 		}
 		result.AlsoSearched = s.alsoSearched()
-		if len(s.words) == 0 {
-			return s.browse(result)
-		}
-		return s.find(result)
+		return s.run(result)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
@@ -106,17 +99,20 @@ type searching struct {
 	scope    Scope
 	filters  []filter
 	counting bool // facets are wanted
-	words    []*expanded
-	relaxed  bool
+	words    []*sought
 }
 
 func (s *searching) expand(list []asked) error {
 	for _, a := range list {
-		e, err := expand(s.index, textField, a, toleranceOf(a.text))
+		e, err := s.index.expand(textField, a, toleranceOf(a.text))
 		if err != nil {
 			return err
 		}
-		s.words = append(s.words, e)
+		w, err := s.index.seek(textField, e)
+		if err != nil {
+			return err
+		}
+		s.words = append(s.words, w)
 	}
 	return nil
 }
@@ -150,140 +146,77 @@ func allGiven(entry string, given map[string]bool) bool {
 	return true
 }
 
-// browse fills in the result of a search without words: all that is in the
-// scope and passes the filters, by name.
-func (s *searching) browse(result *Result) error {
-	unfiltered, err := s.scope.records(s.index)
+// run fills in hits, total and facets: of the records with all words, or where
+// there are none, of those with some.
+func (s *searching) run(result *Result) error {
+	visible, err := s.index.inScope(s.scope)
 	if err != nil {
 		return err
 	}
-	hits, err := s.filtered()
-	if err != nil {
-		return err
+	passing := make([]records, len(s.filters))
+	for i, f := range s.filters {
+		if passing[i], err = s.index.passing(f); err != nil {
+			return err
+		}
+	}
+	unfiltered := s.withAll(visible)
+	hits := unfiltered.narrowed(passing...)
+	if hits.count() == 0 && len(s.words) > 1 {
+		unfiltered = s.withSome(visible)
+		hits = unfiltered.narrowed(passing...)
+		result.Relaxed = hits.count() > 0
 	}
 	result.Total = hits.count()
 	if s.counting {
-		if result.Facets, err = s.facets(unfiltered); err != nil {
+		if result.Facets, err = s.facets(unfiltered, passing); err != nil {
 			return err
 		}
 	}
-	from, size := s.scope.page()
-	names, err := s.index.firstNames(hits, from, size)
+	return s.show(hits, result)
+}
+
+// withAll are the records of a set that answer all words.
+func (s *searching) withAll(set records) records {
+	set = set.clone()
+	for _, w := range s.words {
+		set.narrow(w.in)
+	}
+	return set
+}
+
+// withSome are the records of a set that answer some of the words.
+func (s *searching) withSome(set records) records {
+	some := s.index.none()
+	for _, w := range s.words {
+		some.widen(w.in)
+	}
+	return some.narrowed(set)
+}
+
+// show adds the hits that are wanted, the best first; without words by name.
+func (s *searching) show(hits records, result *Result) error {
+	from := min(max(s.scope.From, 0), MaxDepth)
+	size := min(max(s.scope.Size, 0), MaxDepth-from)
+	var page []ranked
+	var err error
+	if len(s.words) == 0 {
+		page, err = s.index.firstByName(s.ctx, hits, from, size)
+	} else {
+		page, err = s.index.best(s.ctx, hits, s.words, from, size)
+	}
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		f, err := load(s.index, name)
+	for _, r := range page {
+		f, err := s.index.load(r)
 		if err != nil {
 			return err
 		}
-		result.Hits = append(result.Hits, f.hit)
-	}
-	return nil
-}
-
-// filtered are the records of the scope that pass the filters.
-func (s *searching) filtered() (records, error) {
-	set, err := s.scope.records(s.index)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range s.filters {
-		passing, err := s.index.havingAny(facetField, f.terms()...)
-		if err != nil {
-			return nil, err
-		}
-		set.narrow(passing)
-	}
-	return set, nil
-}
-
-// find fills in the result of a search with words: the records with all words,
-// or where there are none, those with some.
-func (s *searching) find(result *Result) error {
-	top, found, err := s.top()
-	if err != nil {
-		return err
-	}
-	if top.Total() == 0 && len(s.words) > 1 {
-		s.relaxed = true
-		if top, found, err = s.top(); err != nil {
-			return err
-		}
-	}
-	result.Total, result.Relaxed = int(top.Total()), s.relaxed && top.Total() > 0
-	for _, match := range top.Results() {
-		f, err := load(s.index, match.ID)
-		if err != nil {
-			return err
-		}
-		f.hit.Score = match.Score
+		f.hit.Score = r.score
 		f.hit.Snippet = snippet(f, s.words)
 		result.Hits = append(result.Hits, f.hit)
 	}
-	if !s.counting {
-		return nil
-	}
-	if len(s.filters) > 0 {
-		if _, found, err = collect(s.ctx, s.index, s.query(nil), 0, 0); err != nil {
-			return err
-		}
-	}
-	result.Facets, err = s.facets(found)
-	return err
-}
-
-// page is what is wanted of the hits, within the depth.
-func (s Scope) page() (from, size int) {
-	from = min(max(s.From, 0), MaxDepth)
-	return from, min(max(s.Size, 0), MaxDepth-from)
-}
-
-func (s *searching) top() (*collector.TopNCollector, records, error) {
-	from, size := s.scope.page()
-	return collect(s.ctx, s.index, s.query(s.filters), from, size)
-}
-
-// byScore is the order of hits; names make it the same on every page.
-var byScore = search.SortOrder{&search.SortScore{Desc: true}, &search.SortDocID{}}
-
-// collect runs a query: the hits from one on in the right order, and the set of
-// all.
-func collect(ctx context.Context, index snapshot, q query.Query, from, size int) (*collector.TopNCollector, records, error) {
-	options := search.SearcherOptions{}
-	order := byScore
-	if size == 0 {
-		options.Score, order = "none", search.SortOrder{}
-	}
-	searcher, err := q.Searcher(ctx, index, noMapping, options)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer searcher.Close()
-	recorder := index.record(searcher)
-	top := collector.NewTopNCollector(size, from, order)
-	if err := top.Collect(ctx, recorder, index); err != nil {
-		return nil, nil, err
-	}
-	return top, recorder.found, nil
-}
-
-// noMapping is what bleve wants where fields and terms are given already.
-var noMapping = mapping.NewIndexMapping()
-
-// query is for the records that match and pass the filters.
-func (s *searching) query(filters []filter) query.Query {
-	parts := []query.Query{s.scope.query(filters)}
-	var found []query.Query
-	for _, w := range s.words {
-		found = append(found, wordQuery{textField, w})
-	}
-	if s.relaxed {
-		parts = append(parts, query.NewDisjunctionQuery(found))
-	} else {
-		parts = append(parts, found...)
-	}
-	return query.NewConjunctionQuery(parts)
+	return nil
 }
 
 // found is a record that was found, as the index has it.
@@ -293,27 +226,22 @@ type found struct {
 	passages []string
 }
 
-func load(in snapshot, name string) (*found, error) {
-	stored, err := in.Document(name)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if stored == nil {
-		return nil, fmt.Errorf("read %s: not in the index", name)
-	}
+func (s snapshot) load(r ranked) (*found, error) {
 	f := &found{hit: &registryv1.SearchHit{}}
-	stored.VisitFields(func(field index.Field) {
-		switch field.Name() {
+	var damaged error
+	err := s.Segments()[r.segment].VisitDocument(uint64(r.number), func(field string, _ byte, value []byte, _ []uint64) bool {
+		switch field {
 		case hitField:
-			err = proto.Unmarshal(field.Value(), f.hit)
+			damaged = proto.Unmarshal(value, f.hit)
 		case keywordField:
-			f.keywords = append(f.keywords, string(field.Value()))
+			f.keywords = append(f.keywords, string(value))
 		case passageField:
-			f.passages = append(f.passages, string(field.Value()))
+			f.passages = append(f.passages, string(value))
 		}
+		return true
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+	if err := errors.Join(err, damaged); err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.name, err)
 	}
 	return f, nil
 }

@@ -24,7 +24,7 @@ type mark struct {
 
 // snippet shows the part of a record's texts that answers most words of the
 // query, escaped, with <mark> around what does; empty when no text does.
-func snippet(f *found, asked []*expanded) string {
+func snippet(f *found, asked []*sought) string {
 	if len(asked) == 0 {
 		return ""
 	}
@@ -50,7 +50,7 @@ func snippet(f *found, asked []*expanded) string {
 }
 
 // marksIn lists the marks of a text from left to right.
-func marksIn(list []word, asked []*expanded) []mark {
+func marksIn(list []word, asked []*sought) []mark {
 	var marks []mark
 	for i, w := range list {
 		var answers uint32

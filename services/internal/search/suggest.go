@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/blevesearch/bleve/v2/search/query"
 	index "github.com/blevesearch/bleve_index_api"
 
 	"cidsistem.example/proto/gen/registryv1"
@@ -66,7 +65,7 @@ func (s *searching) suggest(typed []asked, list *suggestions) error {
 		if tolerance == 0 && utf8.RuneCountInString(a.text) == 4 {
 			tolerance = 1
 		}
-		e, err := expand(s.index, nameField, a, tolerance)
+		e, err := s.index.expand(nameField, a, tolerance)
 		if err != nil {
 			return err
 		}
@@ -75,20 +74,35 @@ func (s *searching) suggest(typed []asked, list *suggestions) error {
 				return err
 			}
 		}
-		s.words = append(s.words, e)
+		w, err := s.index.seek(nameField, e)
+		if err != nil {
+			return err
+		}
+		s.words = append(s.words, w)
 	}
-	if err := s.suggestRecords(list); err != nil {
+	visible, err := s.index.inScope(s.scope)
+	if err != nil {
 		return err
 	}
-	return s.suggestMeanings(list)
+	for _, f := range s.filters {
+		passing, err := s.index.passing(f)
+		if err != nil {
+			return err
+		}
+		visible.narrow(passing)
+	}
+	if err := s.suggestRecords(visible, list); err != nil {
+		return err
+	}
+	return s.suggestMeanings(visible, list)
 }
 
 // addBegunMisspelt adds the words of which the asked word is the beginning but
 // for one error, after the first letter.
-func (e *expanded) addBegunMisspelt(reader index.IndexReader, field string) error {
+func (e *expanded) addBegunMisspelt(in snapshot, field string) error {
 	_, size := utf8.DecodeRuneInString(e.text)
 	n := 0
-	return beginning(reader, field, e.text[:size], func(entry *index.DictEntry) {
+	return in.beginning(field, e.text[:size], func(entry *index.DictEntry) {
 		if n < maxMisspelt && beginsLike(entry.Term, e.text) {
 			e.add(entry.Term, misspelt[2])
 			n++
@@ -123,17 +137,13 @@ func startsWith(w, beginning []rune) bool {
 	return len(w) >= len(beginning) && slices.Equal(w[:len(beginning)], beginning)
 }
 
-func (s *searching) suggestRecords(list *suggestions) error {
-	parts := []query.Query{s.scope.query(s.filters)}
-	for _, w := range s.words {
-		parts = append(parts, wordQuery{nameField, w})
-	}
-	matches, _, err := collect(s.ctx, s.index, query.NewConjunctionQuery(parts), 0, consideredRecords)
+func (s *searching) suggestRecords(visible records, list *suggestions) error {
+	best, err := s.index.best(s.ctx, s.withAll(visible), s.words, 0, consideredRecords)
 	if err != nil {
 		return err
 	}
-	for _, match := range matches.Results() {
-		f, err := load(s.index, match.ID)
+	for _, r := range best {
+		f, err := s.index.load(r)
 		if err != nil {
 			return err
 		}
@@ -149,7 +159,7 @@ func (s *searching) suggestRecords(list *suggestions) error {
 	return nil
 }
 
-func answersAll(text string, asked []*expanded) bool {
+func answersAll(text string, asked []*sought) bool {
 	list := words(text)
 	for _, a := range asked {
 		if !slices.ContainsFunc(list, func(w word) bool { _, ok := a.terms[string(w.folded)]; return ok }) {
@@ -161,8 +171,7 @@ func answersAll(text string, asked []*expanded) bool {
 
 // suggestMeanings adds the words of the table that complete what was typed and
 // find something.
-func (s *searching) suggestMeanings(list *suggestions) error {
-	var inScope records
+func (s *searching) suggestMeanings(visible records, list *suggestions) error {
 	for i := range meanings {
 		var found records
 		for _, entry := range meanings[i].words {
@@ -171,15 +180,10 @@ func (s *searching) suggestMeanings(list *suggestions) error {
 			}
 			if found == nil {
 				var err error
-				if inScope == nil {
-					if inScope, err = s.filtered(); err != nil {
-						return err
-					}
-				}
 				if found, err = s.index.havingAny(meaningField, meanings[i].id()); err != nil {
 					return err
 				}
-				found.narrow(inScope)
+				found.narrow(visible)
 			}
 			if found.count() > 0 {
 				list.word(entry)
@@ -189,7 +193,7 @@ func (s *searching) suggestMeanings(list *suggestions) error {
 	return nil
 }
 
-func completes(entry string, typed []*expanded) bool {
+func completes(entry string, typed []*sought) bool {
 	list := words(entry)
 	for _, t := range typed {
 		if !slices.ContainsFunc(list, func(w word) bool { return isTyped(string(w.folded), t.asked) }) {
