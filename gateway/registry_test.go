@@ -35,10 +35,17 @@ type organizations struct {
 	requests map[string]*registryv1.Organization // answers by request id
 	revision int64
 	metadata []metadata.MD // of every call
+	waiting  chan struct{} // a call of the record "slow" has come
+	gaveUp   chan error    // why it ended
 }
 
 func newOrganizations() *organizations {
-	return &organizations{records: map[string]*registryv1.Organization{}, requests: map[string]*registryv1.Organization{}}
+	return &organizations{
+		records:  map[string]*registryv1.Organization{},
+		requests: map[string]*registryv1.Organization{},
+		waiting:  make(chan struct{}, 10),
+		gaveUp:   make(chan error, 10),
+	}
 }
 
 func (o *organizations) note(ctx context.Context) {
@@ -63,7 +70,9 @@ func (o *organizations) GetOrganization(ctx context.Context, r *registryv1.GetOr
 	switch r.GetName() {
 	case "comuni/marsala/organizations/slow":
 		o.mu.Unlock()
+		o.waiting <- struct{}{}
 		<-ctx.Done()
+		o.gaveUp <- ctx.Err()
 		o.mu.Lock()
 		return nil, status.FromContextError(ctx.Err()).Err()
 	case "comuni/marsala/organizations/silent":
@@ -198,7 +207,7 @@ func (o *organizations) current(name, etag string, allowMissing bool) (*registry
 	return proto.CloneOf(record), nil
 }
 
-// search finds nothing, and panics on demand.
+// search finds nothing, and answers at length.
 type search struct {
 	registryv1.UnimplementedSearchServiceServer
 	mu   sync.Mutex
@@ -217,11 +226,12 @@ type federation struct {
 	federationv1.UnimplementedFederationServiceServer
 	events chan *federationv1.WatchNodesResponse
 	fail   chan error
+	began  chan struct{} // one for each watch that has begun
 	ended  chan struct{} // one for each watch that has ended
 }
 
 func newFederation() *federation {
-	return &federation{events: make(chan *federationv1.WatchNodesResponse), fail: make(chan error), ended: make(chan struct{}, 100)}
+	return &federation{events: make(chan *federationv1.WatchNodesResponse), fail: make(chan error), began: make(chan struct{}, 100), ended: make(chan struct{}, 100)}
 }
 
 func (f *federation) ListNodes(context.Context, *federationv1.ListNodesRequest) (*federationv1.ListNodesResponse, error) {
@@ -229,6 +239,7 @@ func (f *federation) ListNodes(context.Context, *federationv1.ListNodesRequest) 
 }
 
 func (f *federation) WatchNodes(_ *federationv1.WatchNodesRequest, stream grpc.ServerStreamingServer[federationv1.WatchNodesResponse]) error {
+	f.began <- struct{}{}
 	defer func() { f.ended <- struct{}{} }()
 	for {
 		select {
@@ -264,6 +275,9 @@ func (f *files) GetFile(_ context.Context, r *registryv1.GetFileRequest) (*regis
 }
 
 func (f *files) DownloadFile(r *registryv1.DownloadFileRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	if r.GetOffset() < 0 {
+		return apierror.Invalid("offset", "must not be negative")
+	}
 	f.mu.Lock()
 	content, broken := f.content[r.GetName()], f.broken
 	f.mu.Unlock()

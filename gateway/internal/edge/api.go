@@ -116,9 +116,11 @@ func methodNotAllowed(r *http.Request, allowed []string) *problem {
 	return p
 }
 
-// fail answers with the problem of an error, unless the client has gone and nobody listens.
+// fail answers with the problem of an error, unless the call ended because the client has gone and nobody listens.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, c *call, err error) {
-	if r.Context().Err() != nil {
+	// The server ends the context also when a body does not arrive in time; that client is still there, and what is wrong with a
+	// request is a problem already.
+	if _, decided := errors.AsType[*problem](err); !decided && r.Context().Err() != nil {
 		exchangeOf(r.Context()).reason = "CLIENT_GONE"
 		w.WriteHeader(statusClientGone)
 		return

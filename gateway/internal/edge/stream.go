@@ -11,6 +11,8 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"cidsistem.example/proto/gen/registryv1"
 )
 
 // writeWithin is how long the client of a stream may take to accept one message.
@@ -31,7 +33,7 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request) {
 	}
 	select {
 	case <-a.ending:
-		a.fail(w, r, c, newProblem(reasonTooManyStreams, "the service is stopping"))
+		a.fail(w, r, c, stopping())
 		return
 	case a.streams <- struct{}{}:
 		defer func() { <-a.streams }()
@@ -54,16 +56,20 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request) {
 		<-ended
 	}()
 	s := &streamWriter{w: w, connection: http.NewResponseController(w), events: format == typeEvents}
-	if err := a.relay(s, c, received); err != nil {
+	if err := a.relay(ctx, s, received); err != nil {
 		if !s.began {
 			a.fail(w, r, c, err)
 			return
 		}
-		x := exchangeOf(r.Context())
+		x := exchangeOf(ctx)
 		p := c.failed(err)
 		x.reason, x.cause = p.Reason, p.cause
 		_ = s.problem(p.document(x)) // the client may be gone
 	}
+}
+
+func stopping() *problem {
+	return newProblem(registryv1.ErrorReason_NOT_READY.String(), "the service is stopping; try again in a moment")
 }
 
 // A received is one message of a stream, or its end.
@@ -117,9 +123,9 @@ func (c *call) open(ctx context.Context, conn grpc.ClientConnInterface, rawQuery
 	return stream, nil
 }
 
-// relay writes messages, and signs of life between them, until the stream ends. The error is the server's; when the client is
-// the one that ends, there is none.
-func (a *API) relay(s *streamWriter, c *call, from <-chan received) error {
+// relay writes messages, and signs of life between them, until the stream ends. The error is the server's; when a stream that has
+// begun ends because its client goes, there is none.
+func (a *API) relay(ctx context.Context, s *streamWriter, from <-chan received) error {
 	heartbeat := time.NewTicker(a.limits.Heartbeat)
 	defer heartbeat.Stop()
 	for {
@@ -127,6 +133,9 @@ func (a *API) relay(s *streamWriter, c *call, from <-chan received) error {
 		case one := <-from:
 			if errors.Is(one.err, io.EOF) {
 				return s.begin()
+			}
+			if one.err != nil && ctx.Err() != nil && s.began {
+				return nil // the server only says that the client has gone
 			}
 			if one.err != nil {
 				return one.err
@@ -140,7 +149,15 @@ func (a *API) relay(s *streamWriter, c *call, from <-chan received) error {
 				return nil
 			}
 		case <-a.ending:
-			return nil
+			if s.began {
+				return nil
+			}
+			return stopping()
+		case <-ctx.Done():
+			if s.began {
+				return nil
+			}
+			return ctx.Err()
 		}
 	}
 }
