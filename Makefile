@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO    ?= go
 BIN   := bin
 COMUNE ?= pantelleria
-PROGRAMS := ./services/registry/cmd/registryd ./services/ufficiocomune/cmd/ufficiod \
+PROGRAMS := ./services/registry/cmd/registryd ./services/ufficiocomune/cmd/ufficiod ./services/cidctl \
             ./gateway/cmd/gatewayd ./deploy/cmd/cid-demo ./deploy/cmd/cid-pki ./deploy/cmd/cid-seed
 
 .PHONY: help build demo demo-cut demo-heal test test-short lint generate stale fuzz bench clean

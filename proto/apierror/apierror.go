@@ -218,3 +218,8 @@ func unwrap(err error) error {
 	}
 	return err
 }
+
+// Blockers returns the records that an error names as standing in the way.
+func Blockers(err error) []*errdetails.PreconditionFailure_Violation {
+	return detail[*errdetails.PreconditionFailure](err).GetViolations()
+}

@@ -110,5 +110,15 @@ func (k *Kind) ParseParent(parent string) ([]string, error) {
 	return ids, nil
 }
 
+// AnyParent is the parent that stands for all places where records of a kind can
+// be, for example "comuni/-"; empty for a kind without a parent.
+func (k *Kind) AnyParent() string {
+	var segments []string
+	for _, collection := range k.pattern[:len(k.pattern)-1] {
+		segments = append(segments, collection, Wildcard)
+	}
+	return strings.Join(segments, "/")
+}
+
 // ComuneName is the name of a comune's own record.
 func ComuneName(slug string) string { return "comuni/" + slug }

@@ -1,0 +1,22 @@
+// Command cidctl is the administrator's command line: records of every kind,
+// searches, the members of the federation, and the store of the local server.
+package main
+
+import (
+	"cidsistem.example/services/platform/cli"
+)
+
+func main() {
+	root := cli.Root("cidctl", "Look after a registry node or an ufficio comune")
+	root.Long = `cidctl speaks to a server of the federation, over the network with a
+certificate (--address, --server-id, --cert, --key, --ca), or on the machine of
+the server through its local socket (--socket).
+
+Each connection flag can be given in the environment instead: CID_ADDRESS,
+CID_SERVER_ID, CID_CERT, CID_KEY, CID_CA, CID_SOCKET.`
+	var link connection
+	link.flags(root.PersistentFlags())
+	root.AddCommand(recordCommands(&link)...)
+	root.AddCommand(searchCommand(&link), nodesCommand(&link), storeCommand(&link))
+	cli.Main(root)
+}
