@@ -348,6 +348,11 @@ func TestPages(t *testing.T) {
 	if list := s.send("GET", "/problems/", ""); list.status != 200 || !strings.Contains(string(list.body), `href="/problems/etag-mismatch"`) {
 		t.Errorf("list of problems: %d", list.status)
 	}
+	for _, path := range []string{"/docs/", "/openapi.json"} {
+		if got := s.send("GET", path, ""); got.status != 200 || got.header.Get("ETag") == "" {
+			t.Errorf("%s: %d %v", path, got.status, got.header)
+		}
+	}
 	if unknown := s.send("GET", "/problems/unknown", ""); unknown.status != 404 {
 		t.Errorf("unknown problem: %d", unknown.status)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"cidsistem.example/gateway/internal/apidoc"
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/pages"
 )
@@ -109,6 +110,9 @@ func (g *Gateway) site() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", edge.NotFound)
 	mux.Handle("/status", edge.Page("/status", edge.Status(g.Ready)))
+	docs := apidoc.Handler()
+	mux.Handle("/openapi.json", docs)
+	mux.Handle("/docs/", docs)
 	all, err := pages.Handlers()
 	if err != nil {
 		return nil, err
