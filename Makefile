@@ -1,15 +1,17 @@
 # CID SISTEM: every action of the project. `make help` lists them.
-SHELL := /bin/bash
-GO    ?= go
-BIN   := bin
+SHELL  := /bin/bash
+GO     ?= go
+BIN    := bin
 COMUNE ?= pantelleria
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
 PROGRAMS := ./services/registry/cmd/registryd ./services/ufficiocomune/cmd/ufficiod ./services/cidctl \
-            ./gateway/cmd/gatewayd ./deploy/cmd/cid-demo ./deploy/cmd/cid-pki ./deploy/cmd/cid-seed
+            ./gateway/cmd/gatewayd ./deploy/cmd/cid-demo ./deploy/cmd/cid-pki ./deploy/cmd/cid-seed ./deploy/cmd/cid-bench
 
-.PHONY: help build demo demo-cut demo-heal test test-short lint generate stale fuzz bench clean
+.PHONY: help build demo demo-cut demo-heal test unit e2e lint generate stale fuzz bench soak clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 build: ## build all programs into bin/
 	@mkdir -p $(BIN)
@@ -24,8 +26,31 @@ demo-cut: ## cut COMUNE off in the running demo
 demo-heal: ## connect COMUNE again
 	@$(BIN)/cid-demo heal $(COMUNE)
 
+test: unit e2e ## run all tests
+
+unit: ## tests of the packages, with the race detector
+	$(GO) test -race -timeout 15m $$($(GO) list work | grep -v /deploy/e2e)
+
+e2e: ## tests of the whole: real processes, real TLS, real kills
+	$(GO) test -timeout 15m ./deploy/e2e/...
+
+lint: ## generated code fresh, contract compatible, code clean
+	proto/tools/lint.sh
+
 generate: ## generate all code that follows from the contract
 	proto/tools/generate.sh
+
+stale: ## fail when generated code is stale
+	proto/tools/stale.sh
+
+fuzz: ## run every fuzz target for FUZZTIME
+	FUZZTIME=$(FUZZTIME) deploy/fuzz.sh
+
+bench: build ## measure, and print tables (ARGS=…)
+	@exec $(BIN)/cid-bench $(ARGS)
+
+soak: ## the random histories of the feed, twenty thousand of them
+	HISTORIES=20000 $(GO) test -timeout 2h -run TestHistories ./services/federationtest
 
 clean: ## remove what was built
 	rm -rf $(BIN)
