@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/blevesearch/bleve/v2"
 	"google.golang.org/protobuf/proto"
@@ -28,6 +29,9 @@ type Index struct {
 	bleve bleve.Index // nil: closed
 
 	apply sync.Mutex // one writer at a time
+
+	// unsaved has an entry for each batch on its way to the disk.
+	unsaved chan struct{}
 
 	state    sync.Mutex
 	position Position
@@ -56,6 +60,12 @@ type Change struct {
 // ErrClosed says that the index was closed.
 var ErrClosed = errors.New("the search index is closed")
 
+// maxUnsaved is how many batches may be on their way to the disk.
+const maxUnsaved = 8
+
+// saveWait is how long Close waits for the disk.
+const saveWait = 30 * time.Second
+
 var positionKey = []byte("position")
 
 // Open opens the index in a folder of its own, which it makes where there is
@@ -63,7 +73,7 @@ var positionKey = []byte("position")
 // made by another version of this package, is discarded and made anew, at
 // position zero. An index that another process holds is an error.
 func Open(dir string, logger *slog.Logger) (*Index, error) {
-	x := &Index{dir: dir, logger: logger}
+	x := &Index{dir: dir, logger: logger, unsaved: make(chan struct{}, maxUnsaved)}
 	opened, err := openStored(dir, logger)
 	if err != nil {
 		return nil, fmt.Errorf("open the search index: %w", err)
@@ -133,10 +143,49 @@ func (x *Index) Apply(ctx context.Context, changes []Change, upTo Position) erro
 		return fmt.Errorf("write the position: %w", err)
 	}
 	batch.SetInternal(positionKey, encoded)
-	if err := x.bleve.Batch(batch); err != nil {
+	if err := x.save(ctx, batch); err != nil {
 		return fmt.Errorf("index %d changes: %w", len(changes), err)
 	}
 	x.moved(upTo)
+	return nil
+}
+
+// save hands a batch to bleve, which brings it to the disk a little later. A
+// crash before that takes the index back to an older position.
+func (x *Index) save(ctx context.Context, batch *bleve.Batch) error {
+	if x.dir == "" {
+		return x.bleve.Batch(batch)
+	}
+	unsaved := x.unsaved
+	select {
+	case unsaved <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the disk: %w", ctx.Err())
+	}
+	batch.SetPersistedCallback(func(err error) {
+		if err != nil {
+			x.logger.Error("the search index did not reach the disk", "error", err)
+		}
+		<-unsaved
+	})
+	if err := x.bleve.Batch(batch); err != nil {
+		<-unsaved
+		return err
+	}
+	return nil
+}
+
+// settle waits until all batches are on the disk; no more can follow.
+func (x *Index) settle() error {
+	timeout := time.NewTimer(saveWait)
+	defer timeout.Stop()
+	for range maxUnsaved {
+		select {
+		case x.unsaved <- struct{}{}:
+		case <-timeout.C:
+			return errors.New("the disk is too slow: the last changes will be indexed again")
+		}
+	}
 	return nil
 }
 
@@ -157,19 +206,20 @@ func (x *Index) Reset() error {
 	if err != nil {
 		return fmt.Errorf("empty the search index: %w", err)
 	}
-	x.bleve = made
+	x.bleve, x.unsaved = made, make(chan struct{}, maxUnsaved)
 	x.moved(Position{})
 	return nil
 }
 
-// Close ends the use of the index, after the calls under way.
+// Close ends the use of the index, after the calls under way and when all is on
+// the disk.
 func (x *Index) Close() error {
 	x.open.Lock()
 	defer x.open.Unlock()
 	if x.bleve == nil {
 		return nil
 	}
-	err := x.bleve.Close()
+	err := errors.Join(x.settle(), x.bleve.Close())
 	x.bleve = nil
 	if err != nil {
 		return fmt.Errorf("close the search index: %w", err)

@@ -9,22 +9,25 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
-	segment "github.com/blevesearch/scorch_segment_api/v2"
+	"github.com/blevesearch/bleve/v2/util"
+	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 var versionKey = []byte("version")
 
-// options are those of bleve's scorch.
+// lockWait is how long to wait for another process to let go of the index.
+const lockWait = 5 * time.Second
+
+// options are those of bleve's scorch. Batches are not waited for until they are
+// on the disk: Index sees to it that few are on the way.
 func options() map[string]any {
-	return map[string]any{
-		"bolt_timeout": "5s", // how long to wait for another process to let go
-		"unsafe_batch": os.Getenv("SAFE") == "",
-	}
+	return map[string]any{"bolt_timeout": lockWait.String(), "unsafe_batch": true}
 }
 
 // openStored opens the index of a folder, or makes a new one where that one is
@@ -33,17 +36,24 @@ func openStored(dir string, logger *slog.Logger) (bleve.Index, error) {
 	if dir == "" {
 		return makeStored(dir)
 	}
+	if missing(pathIn(dir)) {
+		return makeStored(dir)
+	}
 	opened, err := openSound(pathIn(dir))
 	switch {
 	case err == nil:
 		return opened, nil
-	case errors.Is(err, bleve.ErrorIndexPathDoesNotExist):
 	case errors.Is(err, bolterrors.ErrTimeout), errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("%s is not free: %w", pathIn(dir), err)
 	default:
 		logger.Warn("the search index is discarded and will be rebuilt", "reason", err)
 	}
 	return makeStored(dir)
+}
+
+func missing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // pathIn is the folder of the index alone, so that discarding it can never take
@@ -72,44 +82,55 @@ func makeStored(dir string) (bleve.Index, error) {
 }
 
 // openSound opens an index and checks it; what is left of a damaged one may
-// also make the library panic.
+// also make the libraries panic.
 func openSound(path string) (opened bleve.Index, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("damaged: %v", r)
 		}
 	}()
+	if err := checkFiles(filepath.Join(path, "store")); err != nil {
+		return nil, err
+	}
 	opened, err = bleve.OpenUsing(path, options())
 	if err != nil {
 		return nil, err
 	}
-	if err := check(opened); err != nil {
+	got, err := opened.GetInternal(versionKey)
+	if err == nil && string(got) != version {
+		err = fmt.Errorf("made by version %.40q, this is %q", got, version)
+	}
+	if err != nil {
 		return nil, errors.Join(err, opened.Close())
 	}
 	return opened, nil
 }
 
-func check(opened bleve.Index) error {
-	got, err := opened.GetInternal(versionKey)
+// checkFiles looks whether the segments of the newest state are whole: bleve
+// would quietly go back to an older one, and trip over the newer later.
+func checkFiles(store string) error {
+	root, err := bolt.Open(filepath.Join(store, "root.bolt"), 0o600, &bolt.Options{ReadOnly: true, Timeout: lockWait})
 	if err != nil {
 		return err
 	}
-	if string(got) != version {
-		return fmt.Errorf("made by version %.40q, this is %q", got, version)
-	}
-	present, err := snapshotOf(opened)
-	if err != nil {
-		return err
-	}
-	defer present.Close()
-	for _, part := range present.Segments() {
-		if persisted, ok := part.Segment().(segment.PersistedSegment); ok {
-			if err := checkFile(persisted.Path()); err != nil {
-				return err
-			}
+	defer root.Close()
+	return root.View(func(tx *bolt.Tx) error {
+		states := tx.Bucket(util.BoltSnapshotsBucket)
+		if states == nil {
+			return errors.New("no state")
 		}
-	}
-	return nil
+		newest, _ := states.Cursor().Last()
+		state := states.Bucket(newest)
+		if state == nil {
+			return errors.New("no state")
+		}
+		return state.ForEachBucket(func(key []byte) error {
+			if name := state.Bucket(key).Get(util.BoltPathKey); name != nil {
+				return checkFile(filepath.Join(store, string(name)))
+			}
+			return nil
+		})
+	})
 }
 
 // checkFile compares a segment file with the CRC-32 at its end.

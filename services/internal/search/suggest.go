@@ -253,6 +253,6 @@ func (l *suggestions) word(text string) {
 
 // all gives words up to a half of the places, or as many as records leave.
 func (l *suggestions) all() []*registryv1.SuggestResponse_Suggestion {
-	n := min(len(l.words), max(l.limit/2, l.limit-len(l.records)))
+	n := min(len(l.words), max((l.limit+1)/2, l.limit-len(l.records)))
 	return append(slices.Clip(l.words[:n]), l.records[:min(len(l.records), l.limit-n)]...)
 }

@@ -212,7 +212,7 @@ var meanings = []meaning{
 	{
 		words:      []string{"casa famiglia", "comunità alloggio", "gruppo appartamento", "struttura residenziale", "ricovero", "casa di riposo"},
 		understood: []string{"ospizio", "RSA", "residenza sanitaria assistita", "istituto", "casa protetta", "foyer", "maison de retraite", "دار رعاية", "دار المسنين"},
-		also:       []string{"residenzialità", "abitare assistito"},
+		also:       []string{"residenzialità", "abitare assistito", "dopo di noi"},
 	},
 	{
 		words:      []string{"dopo di noi", "durante noi", "quando non ci saremo più"},
