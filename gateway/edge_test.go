@@ -165,7 +165,9 @@ func TestRateLimit(t *testing.T) {
 		o.Limits.Rate, o.Limits.Burst = 0.5, 2
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
 	})
-	ask := func(forwardedFor string) reply { return s.send("GET", "/v1/nodes", "", "X-Forwarded-For: "+forwardedFor) }
+	ask := func(forwardedFor string) reply {
+		return s.send("GET", "/v1/nodes", "", "X-Forwarded-For: "+forwardedFor)
+	}
 	for i, want := range []string{"1", "0"} {
 		got := ask("203.0.113.7, 10.1.1.1")
 		if got.status != 200 || got.header.Get("X-RateLimit-Limit") != "2" || got.header.Get("X-RateLimit-Remaining") != want || got.header.Get("X-RateLimit-Reset") == "" {
@@ -276,6 +278,13 @@ func TestNoOriginsNoHeaders(t *testing.T) {
 	}
 }
 
+func TestHeadersAreLimited(t *testing.T) {
+	s := start(t)
+	if got := s.send("GET", "/v1/nodes", "", "X-Long: "+strings.Repeat("a", 40<<10)); got.status != 431 {
+		t.Errorf("40 kB of headers: %d", got.status)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	s := start(t)
 	got := s.send("GET", "/status", "")
@@ -344,6 +353,9 @@ func TestPages(t *testing.T) {
 	}
 	if style := s.send("GET", "/style.css", ""); style.status != 200 || !strings.HasPrefix(style.header.Get("Content-Type"), "text/css") {
 		t.Errorf("style sheet: %d %v", style.status, style.header)
+	}
+	if icon := s.send("GET", "/icon.svg", ""); icon.status != 200 || icon.header.Get("Content-Type") != "image/svg+xml" {
+		t.Errorf("icon: %d %v", icon.status, icon.header)
 	}
 	if list := s.send("GET", "/problems/", ""); list.status != 200 || !strings.Contains(string(list.body), `href="/problems/etag-mismatch"`) {
 		t.Errorf("list of problems: %d", list.status)

@@ -186,7 +186,6 @@ func (r reply) json(t testing.TB) map[string]any {
 	return document
 }
 
-
 // logLines receives the log, a line for each request.
 type logLines chan string
 

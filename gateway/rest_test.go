@@ -199,6 +199,9 @@ func TestProblemListsFieldsAndBlockers(t *testing.T) {
 	if diff := cmp.Diff(want, p.Errors); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
+	if p.Detail != "title: is required; alternativeNames[1]: is too long" {
+		t.Errorf("detail %q has other names of the fields", p.Detail)
+	}
 	s.create("used", "Serve ad altri")
 	p = s.send("DELETE", "/v1/comuni/marsala/organizations/used", "").problem(t)
 	blockers := []struct{ Name, Message string }{{"comuni/marsala/services/trasporto", "is provided by it"}}

@@ -26,10 +26,10 @@ type API struct {
 	limits   Limits
 	metrics  *Metrics
 
-	unary    http.Handler // compressed
-	streams  chan struct{}
-	ending   chan struct{}
-	endOnce  sync.Once
+	unary   http.Handler // compressed
+	streams chan struct{}
+	ending  chan struct{}
+	endOnce sync.Once
 }
 
 // NewAPI makes the API over a connection to a node or an ufficio comune.
@@ -135,7 +135,7 @@ const statusClientGone = 499
 func (a *API) serveUnary(w http.ResponseWriter, r *http.Request) {
 	c := callOf(r.Context())
 	answer, err := a.callUnary(w, r, c)
-	allowWriting(w, a.limits.Timeout)
+	allowWriting(w)
 	if err != nil {
 		a.fail(w, r, c, err)
 		return

@@ -1,6 +1,9 @@
 package edge
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Limits bound what one client, and all of them together, can ask for.
 type Limits struct {
@@ -10,7 +13,7 @@ type Limits struct {
 	FileBytes int64
 	// AddressBytes of a path with its query.
 	AddressBytes int
-	// Timeout of a request, from its headers to the end of its answer; the deadline goes upstream too.
+	// Timeout of a request until its answer is ready; the deadline goes upstream too.
 	Timeout time.Duration
 	// FileTimeout of an upload or a download.
 	FileTimeout time.Duration
@@ -40,4 +43,12 @@ func DefaultLimits() Limits {
 		Burst:        200,
 		Clients:      20_000,
 	}
+}
+
+// answerWithin is how long a client may take to accept an answer that is ready, over the slowest of lines.
+const answerWithin = time.Minute
+
+// allowWriting gives the client that long from now on.
+func allowWriting(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWithin)) // not every connection can
 }

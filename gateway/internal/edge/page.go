@@ -3,7 +3,6 @@ package edge
 import (
 	"net/http"
 	"strings"
-	"time"
 )
 
 // Page makes a handler of pages into one that answers GET and HEAD only, compressed, and that logs and metrics know by its name.
@@ -13,7 +12,7 @@ func Page(name string, next http.Handler) http.Handler {
 		exchangeOf(r.Context()).route = name
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
-			allowWriting(w, time.Minute)
+			allowWriting(w)
 			next.ServeHTTP(w, r)
 		case http.MethodOptions:
 			w.Header().Set("Allow", "GET, HEAD, OPTIONS")

@@ -75,6 +75,13 @@ func newProblem(reason string, detail string) *problem {
 
 // invalid makes the problem of wrong fields, parameters or headers.
 func invalid(wrong ...fieldError) *problem {
+	p := newProblem(registryv1.ErrorReason_INVALID_FIELDS.String(), sentenceOf(wrong))
+	p.Errors = wrong
+	return p
+}
+
+// sentenceOf says in one line what is wrong.
+func sentenceOf(wrong []fieldError) string {
 	said := make([]string, len(wrong))
 	for i, w := range wrong {
 		said[i] = w.Message
@@ -82,9 +89,7 @@ func invalid(wrong ...fieldError) *problem {
 			said[i] = w.Field + ": " + w.Message
 		}
 	}
-	p := newProblem(registryv1.ErrorReason_INVALID_FIELDS.String(), strings.Join(said, "; "))
-	p.Errors = wrong
-	return p
+	return strings.Join(said, "; ")
 }
 
 // tooLarge makes the problem of a body over its limit, in bytes.
@@ -119,6 +124,9 @@ func problemOf(err error, r *route) *problem {
 	p.Metadata = info.GetMetadata()
 	for _, v := range apierror.Fields(err) {
 		p.Errors = append(p.Errors, fieldError{Field: r.httpField(v.GetField()), Message: v.GetDescription()})
+	}
+	if p.Errors != nil && reason == registryv1.ErrorReason_INVALID_FIELDS.String() {
+		p.Detail = sentenceOf(p.Errors) // the server's own words have its names of the fields
 	}
 	for _, d := range st.Details() {
 		if failure, ok := d.(*errdetails.PreconditionFailure); ok {

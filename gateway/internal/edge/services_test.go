@@ -146,4 +146,3 @@ func TestEveryReasonIsExplained(t *testing.T) {
 		}
 	}
 }
-

@@ -18,11 +18,6 @@ import (
 // writeWithin is how long the client of a stream may take to accept one message.
 const writeWithin = 10 * time.Second
 
-// allowWriting bounds the time that the rest of an answer takes to write.
-func allowWriting(w http.ResponseWriter, within time.Duration) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within)) // not every connection can
-}
-
 // serveStream answers with the messages of a server stream, as server-sent events or as one JSON document a line.
 func (a *API) serveStream(w http.ResponseWriter, r *http.Request) {
 	c := callOf(r.Context())
@@ -230,4 +225,3 @@ func (s *streamWriter) write(parts ...string) error {
 	}
 	return s.connection.Flush()
 }
-

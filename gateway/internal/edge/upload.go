@@ -24,7 +24,7 @@ const (
 func (a *API) serveUpload(w http.ResponseWriter, r *http.Request) {
 	c := callOf(r.Context())
 	file, err := a.upload(w, r, c)
-	allowWriting(w, a.limits.Timeout)
+	allowWriting(w)
 	if err != nil {
 		a.fail(w, r, c, err)
 		return
@@ -74,7 +74,7 @@ func (a *API) sendPieces(w http.ResponseWriter, r *http.Request, stream registry
 	connection := http.NewResponseController(w)
 	body := http.MaxBytesReader(w, r.Body, a.limits.FileBytes)
 	for {
-		piece := make([]byte, pieceBytes) // a new one each time: gRPC may keep what it was given
+		piece := make([]byte, pieceBytes)                           // a new one each time: gRPC may keep what it was given
 		_ = connection.SetReadDeadline(time.Now().Add(pieceWithin)) // not every connection can; FileTimeout holds anyway
 		n, err := fill(body, piece)
 		if err != nil && !errors.Is(err, io.EOF) {

@@ -11,7 +11,7 @@ import (
 	"cidsistem.example/gateway/internal/edge"
 )
 
-//go:embed templates/*.html style.css
+//go:embed templates/*.html style.css icon.svg
 var files embed.FS
 
 const mediaTypeHTML = "text/html; charset=utf-8"
@@ -39,11 +39,13 @@ func Handlers() (map[string]http.Handler, error) {
 			return nil, err
 		}
 	}
-	style, err := files.ReadFile("style.css")
-	if err != nil {
-		return nil, fmt.Errorf("style sheet: %w", err)
+	for name, mediaType := range map[string]string{"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
+		file, err := files.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("file %s: %w", name, err)
+		}
+		all["/"+name] = edge.Document(mediaType, file)
 	}
-	all["/style.css"] = edge.Document("text/css; charset=utf-8", style)
 	return all, nil
 }
 
