@@ -68,26 +68,26 @@ func (l *Link) Heal(ctx context.Context) error {
 		return err
 	}
 	l.listener, l.address = listener, listener.Addr().String()
-	l.forwards.Go(func() { l.accept(listener) })
+	l.forwards.Go(func() { l.accept(context.WithoutCancel(ctx), listener) })
 	return nil
 }
 
-func (l *Link) accept(listener net.Listener) {
+func (l *Link) accept(ctx context.Context, listener net.Listener) {
 	for {
 		from, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err == nil {
-			l.forwards.Go(func() { l.forward(listener, from) })
+			l.forwards.Go(func() { l.forward(ctx, listener, from) })
 		}
 	}
 }
 
 // forward copies both ways until one side ends.
-func (l *Link) forward(listener net.Listener, from net.Conn) {
+func (l *Link) forward(ctx context.Context, listener net.Listener, from net.Conn) {
 	defer func() { _ = from.Close() }()
-	to, err := net.Dial("tcp", l.target)
+	to, err := new(net.Dialer).DialContext(ctx, "tcp", l.target)
 	if err != nil {
 		return
 	}

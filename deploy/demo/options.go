@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // A Comune of the demo.
@@ -44,6 +45,12 @@ type Options struct {
 	// Rate is how many requests per second the gateway takes from one client;
 	// 0 means no limit.
 	Rate int
+	// PurgeAfter is for how long a deleted record can be undeleted; 0 means the
+	// default of the registry.
+	PurgeAfter time.Duration
+	// Above is the id of a second ufficio comune, which federates the first;
+	// empty: there is none.
+	Above string
 	// Out gets the progress, a line a step.
 	Out io.Writer
 }

@@ -15,15 +15,16 @@ import (
 
 // A Process is one server of the federation, run as a process of its own.
 type Process struct {
-	name   string
-	binary string
-	args   []string
-	log    string
+	name     string
+	binary   string
+	settings string // path of its configuration file
+	log      string // path
 
 	mu      sync.Mutex
 	command *exec.Cmd
 	ended   chan struct{} // closed when the running process has ended
 	wanted  bool          // false once it was told to end
+	killed  bool
 	err     error
 }
 
@@ -35,7 +36,7 @@ func (p *Process) Start() error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
-	command := exec.Command(p.binary, p.args...)
+	command := exec.Command(p.binary, "--config", p.settings)
 	command.Stdout, command.Stderr = out, out
 	// Ctrl-C reaches the whole group of the terminal; the servers are stopped in
 	// order by us instead.
@@ -43,7 +44,7 @@ func (p *Process) Start() error {
 	if err := command.Start(); err != nil {
 		return errors.Join(fmt.Errorf("start %s: %w", p.name, err), out.Close())
 	}
-	p.command, p.wanted, p.err = command, true, nil
+	p.command, p.wanted, p.killed, p.err = command, true, false, nil
 	ended := make(chan struct{})
 	p.ended = ended
 	go func() {
@@ -63,8 +64,28 @@ func (p *Process) Ended() <-chan struct{} {
 	return p.ended
 }
 
+// PID is the number of the process that runs, or ran last.
+func (p *Process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.command.Process.Pid
+}
+
+// Run runs one of the program's other commands to its end, with the settings of
+// the process, for example Run(ctx, "restore", "--from", file).
+func (p *Process) Run(ctx context.Context, arguments ...string) error {
+	command := exec.CommandContext(ctx, p.binary, append(arguments, "--config", p.settings)...)
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", p.name, strings.Join(arguments, " "), err, out)
+	}
+	return nil
+}
+
 // Kill ends the process at once, as a crash does.
-func (p *Process) Kill() { p.signal(syscall.SIGKILL) }
+func (p *Process) Kill() {
+	p.send(syscall.SIGKILL)
+	<-p.Ended()
+}
 
 // stopWithin is how long a process may take to end in order.
 const stopWithin = 20 * time.Second
@@ -83,15 +104,11 @@ func (p *Process) Stop(ctx context.Context) error {
 	}
 }
 
-func (p *Process) signal(signal syscall.Signal) {
-	p.send(signal)
-	<-p.Ended()
-}
-
 func (p *Process) send(signal syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wanted = false
+	p.killed = p.killed || signal == syscall.SIGKILL
 	if p.command != nil {
 		_ = p.command.Process.Signal(signal)
 	}
@@ -102,7 +119,7 @@ func (p *Process) send(signal syscall.Signal) {
 func (p *Process) failure() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err == nil && !p.wanted {
+	if !p.wanted && (p.err == nil || p.killed) {
 		return nil
 	}
 	reason := "ended by itself"

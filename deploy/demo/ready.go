@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,20 +15,24 @@ import (
 
 	"cidsistem.example/deploy/seed"
 	"cidsistem.example/proto/gen/federationv1"
+	"cidsistem.example/proto/gen/feedv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/platform/grpcclient"
 )
 
 // readyWithin is how long a process may take to answer.
 const readyWithin = 30 * time.Second
 
 // serving waits until a gRPC server says that it serves.
-func (f *Federation) serving(ctx context.Context, id string, p *Process) error {
+func (f *Federation) serving(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	conn, err := f.Conn(id)
+	server := f.server(id)
+	conn, err := grpcclient.Dial(server.address, grpcclient.Options{TLS: f.admin.ClientTLS(server.id)})
 	if err != nil {
 		return err
 	}
+	defer func() { _ = conn.Close() }()
 	answered := make(chan error, 1)
 	go func() {
 		_, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{}, grpc.WaitForReady(true))
@@ -37,19 +44,19 @@ func (f *Federation) serving(ctx context.Context, id string, p *Process) error {
 			return fmt.Errorf("%s does not answer: %w", id, err)
 		}
 		return nil
-	case <-p.Ended():
-		return p.failure()
+	case <-server.process.Ended():
+		return server.process.failure()
 	}
 }
 
-// answering waits until the gateway serves.
-func (f *Federation) answering(ctx context.Context) error {
+// answering waits until a gateway serves.
+func (f *Federation) answering(ctx context.Context, p *Process, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.http+"/status", http.NoBody)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/status", http.NoBody)
 		if err != nil {
 			return err
 		}
@@ -62,8 +69,8 @@ func (f *Federation) answering(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
-		case <-f.Gateway.Ended():
-			return f.Gateway.failure()
+		case <-p.Ended():
+			return p.failure()
 		case <-ctx.Done():
 			return fmt.Errorf("the gateway does not answer: %w", errors.Join(ctx.Err(), err))
 		}
@@ -126,16 +133,24 @@ func (p *progress) done(report seed.Report) {
 	_, _ = fmt.Fprintf(p.out, "  Sample data of %s: %s\n", p.comune, report)
 }
 
-// settle waits until the ufficio comune has what the nodes have, and finds it.
-func (f *Federation) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
+// settleAll waits until the ufficio comune has what the nodes have, and finds
+// it; then the same of the one above.
+func (f *Federation) settleAll(ctx context.Context) error {
+	var nodes []string
+	for _, comune := range Comuni {
+		nodes = append(nodes, comune.ID)
+	}
+	if err := f.Settle(ctx, Office, nodes...); err != nil {
+		return err
+	}
+	if f.Above != nil {
+		if err := f.Settle(ctx, f.options.Above, Office); err != nil {
+			return err
+		}
+	}
 	conn, err := f.Conn(Office)
 	if err != nil {
 		return err
-	}
-	if err := inSync(ctx, conn); err != nil {
-		return fmt.Errorf("the ufficio comune does not catch up: %w", err)
 	}
 	found, err := registryv1.NewSearchServiceClient(conn).Search(ctx, &registryv1.SearchRequest{})
 	if err != nil {
@@ -145,22 +160,39 @@ func (f *Federation) settle(ctx context.Context) error {
 	return nil
 }
 
-// inSync watches the board of the ufficio comune until every copy is complete.
-func inSync(ctx context.Context, conn grpc.ClientConnInterface) error {
+// Settle waits until the copies of an ufficio comune have everything that these
+// of its members have now.
+func (f *Federation) Settle(ctx context.Context, office string, members ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	heads := map[string]*feedv1.FeedPosition{}
+	for _, id := range members {
+		conn, err := f.Conn(id)
+		if err != nil {
+			return err
+		}
+		state, err := feedv1.NewFeedServiceClient(conn).GetFeedState(ctx, &feedv1.GetFeedStateRequest{})
+		if err != nil {
+			return fmt.Errorf("ask %s for its feed: %w", id, err)
+		}
+		heads["nodes/"+id] = state.GetHead()
+	}
+	conn, err := f.Conn(office)
+	if err != nil {
+		return err
+	}
 	board, err := federationv1.NewFederationServiceClient(conn).WatchNodes(ctx, &federationv1.WatchNodesRequest{})
 	if err != nil {
 		return err
 	}
-	behind := map[string]bool{}
-	for first := true; first || len(behind) > 0; first = false {
+	for len(heads) > 0 {
 		news, err := board.Recv()
 		if err != nil {
-			return err
+			return fmt.Errorf("%s does not catch up with %s: %w", office, strings.Join(slices.Sorted(maps.Keys(heads)), ", "), err)
 		}
 		for _, node := range news.GetNodes() {
-			delete(behind, node.GetName())
-			if node.GetState() != federationv1.Node_IN_SYNC || node.GetLagRevisions() > 0 {
-				behind[node.GetName()] = true
+			if head := heads[node.GetName()]; node.GetState() == federationv1.Node_IN_SYNC && node.GetRevision() >= head.GetRevision() {
+				delete(heads, node.GetName())
 			}
 		}
 	}

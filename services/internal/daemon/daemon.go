@@ -61,11 +61,11 @@ func Run(ctx context.Context, server Server, options Options) error {
 	local := newServer(server, options, nil, grpcserver.Options{Insecure: true})
 	server.RegisterLocal(local.Registrar())
 
-	listener, err := net.Listen("tcp", options.Listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for gRPC: %w", err)
 	}
-	socket, err := listenLocal(Socket(options.DataDir))
+	socket, err := listenLocal(ctx, Socket(options.DataDir))
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen on the local socket: %w", err), listener.Close())
 	}
@@ -91,11 +91,11 @@ func newServer(server Server, options Options, registry prometheus.Registerer, w
 // listenLocal makes a socket that only the server's user can use. One that a
 // killed process left behind is replaced; the data file's lock tells whether
 // another process still runs.
-func listenLocal(path string) (net.Listener, error) {
+func listenLocal(ctx context.Context, path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	listener, err := net.Listen("unix", path)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, err
 	}
