@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 
@@ -30,9 +31,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden file anew")
 
+var loaded = sync.OnceValues(func() (*openapi3.T, error) { return openapi3.NewLoader().LoadFromData(openapi.JSON) })
+
 func load(t *testing.T) *openapi3.T {
 	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromData(openapi.JSON)
+	doc, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +212,8 @@ func TestHeadersOfReadingAndWriting(t *testing.T) {
 		{
 			place{"GET", "/v1/comuni/*/services"},
 			[]string{"If-None-Match"},
-			"200", []string{"ETag"},
+			"200",
+			[]string{"ETag"},
 			[]string{"application/json"},
 		},
 		{

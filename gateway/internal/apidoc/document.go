@@ -37,13 +37,13 @@ type document struct {
 }
 
 type operation struct {
-	ID          string             `json:"operationId"`
-	Tags        []string           `json:"tags"`
-	Summary     string             `json:"summary"`
-	Description string             `json:"description"`
-	Parameters  []*parameter       `json:"parameters"`
-	Body        *requestBody       `json:"requestBody"`
-	Responses   object[*response]  `json:"responses"`
+	ID          string            `json:"operationId"`
+	Tags        []string          `json:"tags"`
+	Summary     string            `json:"summary"`
+	Description string            `json:"description"`
+	Parameters  []*parameter      `json:"parameters"`
+	Body        *requestBody      `json:"requestBody"`
+	Responses   object[*response] `json:"responses"`
 }
 
 type parameter struct {

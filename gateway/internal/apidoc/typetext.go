@@ -21,7 +21,7 @@ func typeOf(s *schema) typeText {
 		return typeText{Schema: target(s.Ref)}
 	case s.Type == "array":
 		inner := typeOf(s.Items)
-		return typeText{"elenco di " + inner.Before, inner.Schema}
+		return typeText{"elenco di " + plural(inner.Before), inner.Schema}
 	case s.AdditionalProperties != nil:
 		inner := typeOf(s.AdditionalProperties)
 		return typeText{"mappa da testo a " + inner.Before, inner.Schema}
@@ -54,6 +54,22 @@ func plainType(s *schema) string {
 		return "vero o falso"
 	default:
 		return "oggetto"
+	}
+}
+
+// plural of the types that lists have.
+func plural(text string) string {
+	switch text {
+	case "testo":
+		return "testi"
+	case "intero":
+		return "interi"
+	case "numero":
+		return "numeri"
+	case "oggetto":
+		return "oggetti"
+	default:
+		return text
 	}
 }
 

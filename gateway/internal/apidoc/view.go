@@ -32,14 +32,15 @@ type tagView struct {
 }
 
 type operationView struct {
-	ID, Method, Path, Summary string
-	About                     template.HTML
-	IDs, Query                []fieldView
-	RequestHeaders            []string
-	Body                      *bodyView
-	Answers                   []answerView
-	Errors                    []errorLink
-	Curl                      string
+	ID, Method, Summary string
+	Path                template.HTML
+	About               template.HTML
+	IDs, Query          []fieldView
+	RequestHeaders      []string
+	Body                *bodyView
+	Answers             []answerView
+	Errors              []errorLink
+	Curl                string
 }
 
 type bodyView struct {
@@ -121,6 +122,9 @@ func viewOf(doc *document) (*view, error) {
 		})
 	}
 	for name, answer := range doc.Components.Responses.all {
+		if !answer.isProblem() {
+			continue
+		}
 		v.Errors = append(v.Errors, errorView{Name: name, Status: statusText(statuses[name]), About: markdown(answer.Description), Headers: answer.Headers.names})
 	}
 	slices.SortFunc(v.Errors, func(a, b errorView) int { return strings.Compare(a.Status, b.Status) })
@@ -144,7 +148,7 @@ func (d *document) operationView(method, path string, op *operation) operationVi
 	v := operationView{
 		ID:      op.ID,
 		Method:  method,
-		Path:    path,
+		Path:    breakable(path),
 		Summary: op.Summary,
 		About:   markdown(beyond(op.Summary, op.Description)),
 		Curl:    d.curl(method, path, op),
@@ -166,13 +170,25 @@ func (d *document) operationView(method, path string, op *operation) operationVi
 		v.Body = &bodyView{About: markdown(op.Body.Description), Required: op.Body.Required, Content: contentOf(op.Body.Content)}
 	}
 	for status, answer := range op.Responses.all {
-		if answer.Ref != "" {
+		if shared := d.Components.Responses.members[target(answer.Ref)]; shared.isProblem() {
 			v.Errors = append(v.Errors, errorLink{statusText(status), target(answer.Ref)})
 			continue
+		} else if shared != nil {
+			answer = shared
 		}
 		v.Answers = append(v.Answers, answerView{status, markdown(answer.Description), contentOf(answer.Content), answer.Headers.names})
 	}
 	return v
+}
+
+// isProblem tells whether an answer is an error.
+func (r *response) isProblem() bool {
+	return r != nil && slices.Contains(r.Content.names, "application/problem+json")
+}
+
+// breakable lets a path break before its segments.
+func breakable(path string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(path), "/", "<wbr>/"))
 }
 
 // beyond is what a description says after its summary.
@@ -206,12 +222,12 @@ func fieldsOf(s *schema) []fieldView {
 		field.Required = slices.Contains(s.Required, name)
 		fields = append(fields, field)
 		// An object without a schema of its own is told where it is used.
-		inner := property
+		inner, prefix := property, name+"."
 		if property.Items != nil {
-			inner = property.Items
+			inner, prefix = property.Items, name+"[]."
 		}
 		for _, within := range fieldsOf(inner) {
-			within.Name = name + "." + within.Name
+			within.Name = prefix + within.Name
 			fields = append(fields, within)
 		}
 	}

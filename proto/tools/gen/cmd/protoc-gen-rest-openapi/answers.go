@@ -35,12 +35,13 @@ func (g *generator) answers(op *operation, m method, path string) error {
 		}
 		ok.Content = content("application/json", &mediaType{Schema: s})
 		if m.Desc.IsStreamingServer() {
-			ok.Description = "Messages for as long as the connection stays open: each is the data of one event, or one line."
+			ok.Description = "Messages for as long as the connection stays open: each is the data of one event, or one line. " +
+				"An error that comes later ends the stream: as the data of an event `error`, or as a line with nothing but the member `error`; it is a Problem."
 			ok.Content = content("text/event-stream", &mediaType{Schema: s})
 			ok.Content.set("application/x-ndjson", &mediaType{Schema: s})
 		}
 	}
-	if m.sendsBytes() || has(m.Output, "etag") {
+	if m.cached() || has(m.Output, "etag") {
 		ok.Headers.set("ETag", &header{Ref: ref("headers", "ETag")})
 	}
 	if has(m.input, "read_preference") && has(m.Output, "etag") {
@@ -49,6 +50,9 @@ func (g *generator) answers(op *operation, m method, path string) error {
 	}
 	status := http.StatusOK
 	if m.creates() {
+		if has(m.input, "validate_only") {
+			op.Responses.set(statusKey(status), &response{Description: "What would be created: `validateOnly` was set.", Headers: rated(), Content: ok.Content})
+		}
 		status = http.StatusCreated
 		ok.Headers.set("Location", &header{Ref: ref("headers", "Location")})
 	}
@@ -77,7 +81,7 @@ func (g *generator) answers(op *operation, m method, path string) error {
 
 // cached tells whether a client can ask for changes only.
 func (m method) cached() bool {
-	return m.verb == "GET" && (m.sendsBytes() || has(m.Output, "etag"))
+	return m.verb == "GET" && (m.sendsBytes() || !m.Desc.IsStreamingServer())
 }
 
 // octets is the media type of bytes as such.

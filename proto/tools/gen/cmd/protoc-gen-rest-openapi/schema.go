@@ -66,7 +66,7 @@ func (g *generator) patch(m *protogen.Message) (*schema, error) {
 		if err := g.object(s, m, fields); err != nil {
 			return err
 		}
-		s.Description = sentences("The fields of", componentName(m.Desc), "that a change sets; those left out stay as they are.")
+		s.Description = sentences("The fields of", componentName(m.Desc), "that a change sets; those left out stay as they are. Objects within are merged field by field; lists and maps are replaced.")
 		s.Required = nil
 		return nil
 	})

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+
+	"cidsistem.example/proto/gen/registryv1"
 )
 
 const problemJSON = "application/problem+json"
@@ -74,8 +77,8 @@ func sharedParameters() object[*parameter] {
 		},
 		{
 			Name:        "Range",
-			Description: "Only these bytes of the file, for example `bytes=1000-`.",
-			Schema:      &schema{Type: "string", Pattern: `^bytes=[0-9, -]{1,200}$`},
+			Description: "Only the bytes from this one on, to go on with a download that broke off; for example `bytes=1000-`. Other ranges are answered with the whole file.",
+			Schema:      &schema{Type: "string", Pattern: `^bytes=[0-9]{1,19}-$`},
 		},
 	} {
 		p.In = "header"
@@ -91,7 +94,7 @@ func sharedHeaders() object[*header] {
 	var all object[*header]
 	for name, h := range map[string]*header{
 		"Cid-As-Of":             {Description: "The record is complete up to this moment.", Schema: wellKnown("google.protobuf.Timestamp", nil)},
-		"Cid-Coverage":          {Description: "How fresh the record is.", Schema: &schema{Ref: ref("schemas", "Coverage.State")}},
+		"Cid-Coverage":          {Description: "How fresh the record is: a value of `Coverage.State` in lower case.", Schema: coverageSchema()},
 		"Content-Range":         {Description: "Which bytes these are, and how many there are in all.", Schema: &schema{Type: "string", Pattern: `^bytes [0-9]{1,19}-[0-9]{1,19}/[0-9]{1,19}$`}},
 		"ETag":                  {Description: "Validator of the answer, for `If-None-Match`; of a record also for `If-Match`.", Schema: &schema{Type: "string", Pattern: `^(W/)?"[^"]{0,64}"$`}},
 		"Location":              {Description: "Address of what was created.", Schema: &schema{Type: "string", Format: "uri-reference", MaxLength: to[uint64](300)}},
@@ -107,6 +110,18 @@ func sharedHeaders() object[*header] {
 	}
 	all.sort()
 	return all
+}
+
+// coverageSchema lists the states of a copy as the header has them.
+func coverageSchema() *schema {
+	s := &schema{Type: "string"}
+	states := registryv1.Coverage_State(0).Descriptor().Values()
+	for i := range states.Len() {
+		if states.Get(i).Number() != 0 {
+			s.Enum = append(s.Enum, strings.ToLower(string(states.Get(i).Name())))
+		}
+	}
+	return s
 }
 
 // headers refers to shared headers.
