@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,8 @@ var (
 	ErrClosed = errors.New("the store is closed")
 	// ErrLocked: another process has the file open.
 	ErrLocked = errors.New("the data file is in use by another process")
+	// ErrDamaged: the file is no data file, or a part of it is missing.
+	ErrDamaged = errors.New("the data file is damaged; restore a backup")
 )
 
 const (
@@ -88,17 +91,7 @@ func Open(path string, options Options) (*DB, error) {
 			return nil, fmt.Errorf("make data file %s: %w", path, err)
 		}
 	}
-	b, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:         2 * time.Second,
-		NoFreelistSync:  true,
-		FreelistType:    bolt.FreelistMapType,
-		InitialMmapSize: options.InitialMmapBytes,
-		MaxSize:         options.MaxBytes,
-		NoSync:          options.NoSync,
-	})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("open %s: %w", path, ErrLocked)
-	}
+	b, err := open(path, options)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -113,21 +106,109 @@ func Open(path string, options Options) (*DB, error) {
 	return db, nil
 }
 
-// create makes an empty file under another name first: bbolt's own first
-// initialisation is not safe against a power cut.
-func create(path string) error {
-	temporary := path + ".new"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, os.ErrNotExist) {
+// lockWait is how long another process may take to let go of the file.
+const lockWait = 2 * time.Second
+
+// open opens a file that is there and whole. Whoever waits for the lock may get
+// that of a file that was replaced meanwhile, by Install or Compact: then the
+// new one is opened.
+func open(path string, options Options) (*bolt.DB, error) {
+	for {
+		if err := whole(path); err != nil {
+			return nil, err
+		}
+		var file *os.File
+		b, err := bolt.Open(path, 0o600, &bolt.Options{
+			Timeout:         lockWait,
+			NoFreelistSync:  true,
+			FreelistType:    bolt.FreelistMapType,
+			InitialMmapSize: options.InitialMmapBytes,
+			MaxSize:         options.MaxBytes,
+			NoSync:          options.NoSync,
+			OpenFile: func(name string, flag int, mode os.FileMode) (opened *os.File, err error) {
+				file, err = os.OpenFile(name, flag, mode)
+				return file, err
+			},
+		})
+		if err != nil {
+			return nil, refusal(err)
+		}
+		current, err := isAt(file, path)
+		if current {
+			if options.MaxBytes > 0 {
+				// A file grows by this much at a time, so the bound must leave room for it.
+				b.AllocSize = min(b.AllocSize, options.MaxBytes/8)
+			}
+			return b, nil
+		}
+		if err := errors.Join(err, b.Close()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func isAt(file *os.File, path string) (bool, error) {
+	mine, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, named), err
+}
+
+// whole refuses a file that ends before its pages do. bbolt would read on past
+// the end through its memory map, which no program survives.
+func whole(path string) error {
+	b, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: true})
+	if err != nil {
+		return refusal(err)
+	}
+	var pages int64
+	err = b.View(func(tx *bolt.Tx) error { pages = tx.Size(); return nil })
+	if err := errors.Join(err, b.Close()); err != nil {
 		return err
 	}
-	b, err := bolt.Open(temporary, 0o600, &bolt.Options{Timeout: 2 * time.Second})
+	if length := size(path); length < pages {
+		return fmt.Errorf("%w: it has %d bytes of %d", ErrDamaged, length, pages)
+	}
+	return nil
+}
+
+// refusal says why bbolt does not open a file.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrLocked
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
+		return err
+	default:
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+}
+
+// create makes an empty file under another name first: bbolt's own first
+// initialisation is not safe against a power cut. It never replaces a file that
+// another process made meanwhile.
+func create(path string) error {
+	scratch, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(scratch.Name()) }()
+	if err := scratch.Close(); err != nil {
+		return err
+	}
+	b, err := bolt.Open(scratch.Name(), 0o600, &bolt.Options{Timeout: lockWait})
 	if err != nil {
 		return err
 	}
 	if err := b.Close(); err != nil {
 		return err
 	}
-	return replace(temporary, path)
+	if err := os.Link(scratch.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
 }
 
 // replace puts a complete file in the place of another, durably.
@@ -295,12 +376,12 @@ func (db *DB) commit(batch []*write) {
 			if refused[i] = w.ctx.Err(); refused[i] != nil {
 				continue
 			}
-			apply, err := safely(w.plan, tx)
+			apply, err := db.decide(w.plan, tx)
 			if refused[i] = err; err != nil || apply == nil {
 				continue
 			}
 			changed = true
-			if err := apply(tx); err != nil {
+			if err := db.carryOut(apply, tx); err != nil {
 				return fmt.Errorf("apply a write: %w", err)
 			}
 		}
@@ -338,15 +419,26 @@ func answer(batch []*write, refused []error, err error) {
 	}
 }
 
-// safely runs a plan: a defect in one must not take its neighbours with it.
-func safely(plan Plan, tx *bolt.Tx) (apply Apply, err error) {
-	defer func() {
-		if recovered := recover(); recovered != nil {
-			apply, err = nil, fmt.Errorf("%w: %v", ErrPlanPanic, recovered)
-		}
-	}()
+// decide runs a plan: a defect in one must not take its neighbours with it.
+func (db *DB) decide(plan Plan, tx *bolt.Tx) (apply Apply, err error) {
+	defer db.recovered(&err)
 	return plan(tx)
 }
 
-// ErrPlanPanic marks a plan that panicked; the store is as it was.
-var ErrPlanPanic = errors.New("the write has a defect")
+// carryOut runs an apply. What one that panicked left behind is not known, so
+// its error fences the store like any other.
+func (db *DB) carryOut(apply Apply, tx *bolt.Tx) (err error) {
+	defer db.recovered(&err)
+	return apply(tx)
+}
+
+func (db *DB) recovered(err *error) {
+	if cause := recover(); cause != nil {
+		db.log.Error("write panicked", "panic", cause, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("%w: %v", ErrPanic, cause)
+	}
+}
+
+// ErrPanic marks a write that panicked: in its plan, and the store is as it was;
+// or in its apply, and the store is fenced.
+var ErrPanic = errors.New("the write has a defect")

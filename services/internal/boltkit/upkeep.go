@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Sizes tell how much room the file takes.
@@ -21,11 +21,15 @@ type Sizes struct {
 
 // Sizes measures the file.
 func (db *DB) Sizes() (Sizes, error) {
-	var sizes Sizes
-	err := db.View(func(tx *bolt.Tx) error { sizes.File = tx.Size(); return nil })
+	if err := db.Err(); err != nil {
+		return Sizes{}, err
+	}
+	info, err := os.Stat(db.path)
+	if err != nil {
+		return Sizes{}, fmt.Errorf("measure the data file: %w", err)
+	}
 	stats := db.bolt.Stats()
-	sizes.Free = int64(stats.FreePageN+stats.PendingPageN) * int64(db.bolt.Info().PageSize)
-	return sizes, err
+	return Sizes{File: info.Size(), Free: int64(stats.FreePageN+stats.PendingPageN) * int64(db.bolt.Info().PageSize)}, nil
 }
 
 // Backup writes a consistent copy of the file, taken while the DB works, to a
@@ -47,26 +51,39 @@ func (db *DB) Backup(path string) error {
 	return replace(temporary, path)
 }
 
-// CheckPages looks for damage in the structure of the file.
+// CheckPages looks for damage in the structure of the file. Writes wait
+// meanwhile: bbolt compares what is used with what is free, and both must stand
+// still.
 func (db *DB) CheckPages(ctx context.Context) ([]string, error) {
+	if err := db.Err(); err != nil {
+		return nil, err
+	}
+	tx, err := db.bolt.Begin(true)
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return nil, ErrClosed
+	}
+	if err != nil {
+		return nil, err
+	}
 	var problems []string
-	err := db.bolt.View(func(tx *bolt.Tx) error {
-		for err := range tx.Check() {
-			if len(problems) < 100 {
-				problems = append(problems, err.Error())
-			}
+	for err := range tx.Check() {
+		if len(problems) < 100 {
+			problems = append(problems, err.Error())
 		}
-		return ctx.Err()
-	})
-	return problems, err
+	}
+	return problems, errors.Join(tx.Rollback(), ctx.Err())
 }
 
 // Compact writes what a closed file holds into a fresh file and puts it in its
-// place. bbolt never gives pages back to the disk by itself.
+// place. bbolt never gives pages back to the disk by itself. It answers
+// ErrLocked when a process has the file open.
 func Compact(path string) (before, after int64, err error) {
-	from, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 2 * time.Second, ReadOnly: true})
-	if err != nil {
+	if err := whole(path); err != nil {
 		return 0, 0, fmt.Errorf("open %s: %w", path, err)
+	}
+	from, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: true})
+	if err != nil {
+		return 0, 0, fmt.Errorf("open %s: %w", path, refusal(err))
 	}
 	temporary := path + ".compact"
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -78,10 +95,12 @@ func Compact(path string) (before, after int64, err error) {
 	}
 	before = size(path)
 	err = bolt.Compact(to, from, 1<<20)
-	if err := errors.Join(err, to.Close(), from.Close()); err != nil {
-		return before, 0, errors.Join(fmt.Errorf("compact %s: %w", path, err), os.Remove(temporary))
+	if err := errors.Join(err, to.Close()); err != nil {
+		return before, 0, errors.Join(fmt.Errorf("compact %s: %w", path, err), from.Close(), os.Remove(temporary))
 	}
-	if err := replace(temporary, path); err != nil {
+	// The old file stays locked until the new one is in its place: nobody may
+	// write into it any more.
+	if err := errors.Join(replace(temporary, path), from.Close()); err != nil {
 		return before, 0, fmt.Errorf("put the compacted file in place: %w", err)
 	}
 	return before, size(path), nil
