@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,7 +51,9 @@ type Office struct {
 	guard    *rpc.Guard
 	log      *slog.Logger
 	members  map[string]*member
-	writes   *recentWrites
+	// configured has the members of the comuni that the settings name.
+	configured map[string]*member
+	writes     *recentWrites
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when a member's state changes
@@ -95,7 +98,7 @@ func Open(ctx context.Context, settings Settings, options Options) (*Office, err
 	}
 	o := &Office{
 		settings: settings, store: s, guard: guard, log: options.Logger,
-		members: map[string]*member{}, writes: newRecentWrites(), changed: make(chan struct{}),
+		members: map[string]*member{}, configured: map[string]*member{}, writes: newRecentWrites(), changed: make(chan struct{}),
 	}
 	o.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
 	if err == nil {
@@ -126,7 +129,11 @@ func (o *Office) join(ctx context.Context, options Options) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("member %s: %w", m.ID, err), conn.Close())
 		}
-		o.members[m.ID] = &member{Member: m, conn: conn, follower: follower}
+		joined := &member{Member: m, conn: conn, follower: follower}
+		o.members[m.ID] = joined
+		for _, comune := range m.scope().Comuni {
+			o.configured[comune] = joined
+		}
 	}
 	return nil
 }
@@ -241,11 +248,7 @@ func (o *Office) holders() (map[string]*member, error) {
 			holders[comune] = m
 		}
 	}
-	for _, m := range o.members {
-		for _, comune := range m.scope().Comuni {
-			holders[comune] = m
-		}
-	}
+	maps.Copy(holders, o.configured)
 	return holders, nil
 }
 

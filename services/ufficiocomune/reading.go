@@ -16,6 +16,9 @@ import (
 
 // holder finds the member that answers for a comune.
 func (o *Office) holder(comune string) (*member, error) {
+	if m := o.configured[comune]; m != nil {
+		return m, nil
+	}
 	holders, err := o.holders()
 	if err != nil {
 		return nil, err

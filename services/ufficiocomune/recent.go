@@ -16,24 +16,36 @@ import (
 // reads of its comune go to the owner.
 type recentWrites struct {
 	mu       sync.Mutex
-	byComune map[string]map[string]int64 // comune, name, revision
+	byComune map[string]map[string]recentWrite // by comune, by name
+}
+
+// A recentWrite is what the copy of a record must have, and until when that is
+// waited for: a node that went back to a backup never has it.
+type recentWrite struct {
+	revision int64
+	until    time.Time
 }
 
 func newRecentWrites() *recentWrites {
-	return &recentWrites{byComune: map[string]map[string]int64{}}
+	return &recentWrites{byComune: map[string]map[string]recentWrite{}}
 }
 
-// maxPending bounds what is remembered of one comune.
-const maxPending = 10_000
+const (
+	// maxPending bounds what is remembered of one comune.
+	maxPending = 10_000
+	// pendingFor bounds for how long.
+	pendingFor = time.Minute
+)
 
-func (w *recentWrites) add(comune, name string, revision int64) {
+func (w *recentWrites) add(comune, name string, revision int64, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.byComune[comune] == nil {
-		w.byComune[comune] = map[string]int64{}
+		w.byComune[comune] = map[string]recentWrite{}
 	}
 	if len(w.byComune[comune]) < maxPending {
-		w.byComune[comune][name] = max(revision, w.byComune[comune][name])
+		revision = max(revision, w.byComune[comune][name].revision)
+		w.byComune[comune][name] = recentWrite{revision, now.Add(pendingFor)}
 	}
 }
 
@@ -41,8 +53,8 @@ func (w *recentWrites) add(comune, name string, revision int64) {
 func (w *recentWrites) pending(s *store.Store, comune string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for name, revision := range w.byComune[comune] {
-		if !has(s, name, revision) {
+	for name, write := range w.byComune[comune] {
+		if s.Now().Before(write.until) && !has(s, name, write.revision) {
 			return true
 		}
 		delete(w.byComune[comune], name)

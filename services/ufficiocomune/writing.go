@@ -32,7 +32,7 @@ func (o *Office) Write(ctx context.Context, r standard.Request) (proto.Message, 
 	}
 	record := catalog.RecordOf(answer)
 	if revision := record.Revision(); revision > 0 && !r.ValidateOnly() {
-		o.writes.add(comune, record.Name(), revision)
+		o.writes.add(comune, record.Name(), revision, o.store.Now())
 		if settle(ctx, o.store, record.Name(), revision) {
 			return answer, o.settleSearch(ctx)
 		}
