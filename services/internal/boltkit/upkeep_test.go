@@ -60,7 +60,7 @@ func TestOpenFollowsAReplacedFile(t *testing.T) {
 		}
 		locked, err := os.Open(path)
 		must(t, err)
-		must(t, syscall.Flock(int(locked.Fd()), syscall.LOCK_EX))
+		must(t, syscall.Flock(int(locked.Fd()), syscall.LOCK_SH)) // as Compact does
 		opened := make(chan *boltkit.DB, 1)
 		go func() {
 			db, err := boltkit.Open(path, options())
