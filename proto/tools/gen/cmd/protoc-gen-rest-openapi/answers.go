@@ -20,48 +20,8 @@ var problems = map[int]struct{ name, description string }{
 
 // answers describes what a method answers.
 func (g *generator) answers(op *operation, m method, path string) error {
-	ok := &response{Description: "The answer.", Headers: rated()}
-	switch {
-	case m.sendsBytes():
-		ok.Description = "The bytes."
-		ok.Content = content(octets, &mediaType{})
-	default:
-		s, err := g.message(m.Output)
-		if err != nil {
-			return err
-		}
-		if resourceOf(m.Output) != nil || m.creates() {
-			ok.Description = "The " + strings.ToLower(string(m.Output.Desc.Name())) + "."
-		}
-		ok.Content = content("application/json", &mediaType{Schema: s})
-		if m.Desc.IsStreamingServer() {
-			ok.Description = "Messages for as long as the connection stays open: each is the data of one event, or one line. " +
-				"An error that comes later ends the stream: as the data of an event `error`, or as a line with nothing but the member `error`; it is a Problem."
-			ok.Content = content("text/event-stream", &mediaType{Schema: s})
-			ok.Content.set("application/x-ndjson", &mediaType{Schema: s})
-		}
-	}
-	if m.cached() || has(m.Output, "etag") {
-		ok.Headers.set("ETag", &header{Ref: ref("headers", "ETag")})
-	}
-	if has(m.input, "read_preference") && has(m.Output, "etag") {
-		ok.Headers.set("Cid-Coverage", &header{Ref: ref("headers", "Cid-Coverage")})
-		ok.Headers.set("Cid-As-Of", &header{Ref: ref("headers", "Cid-As-Of")})
-	}
-	status := http.StatusOK
-	if m.creates() {
-		if has(m.input, "validate_only") {
-			op.Responses.set(statusKey(status), &response{Description: "What would be created: `validateOnly` was set.", Headers: rated(), Content: ok.Content})
-		}
-		status = http.StatusCreated
-		ok.Headers.set("Location", &header{Ref: ref("headers", "Location")})
-	}
-	op.Responses.set(statusKey(status), ok)
-	if m.sendsBytes() {
-		part := &response{Description: "The bytes that were asked for.", Headers: rated(), Content: ok.Content}
-		part.Headers.set("ETag", &header{Ref: ref("headers", "ETag")})
-		part.Headers.set("Content-Range", &header{Ref: ref("headers", "Content-Range")})
-		op.Responses.set(statusKey(http.StatusPartialContent), part)
+	if err := g.success(op, m); err != nil {
+		return err
 	}
 	if m.cached() {
 		op.Responses.set(statusKey(http.StatusNotModified), &response{Ref: ref("responses", "NotModified")})
@@ -69,7 +29,7 @@ func (g *generator) answers(op *operation, m method, path string) error {
 	for _, status := range slices.Sorted(maps.Keys(problems)) {
 		switch {
 		case status == http.StatusNotFound && !strings.Contains(path, "{"):
-		case status == http.StatusConflict && !m.writes():
+		case status == http.StatusConflict && m.reads:
 		case status == http.StatusPreconditionFailed && !m.conditional():
 		default:
 			op.Responses.set(statusKey(status), &response{Ref: ref("responses", problems[status].name)})
@@ -77,6 +37,64 @@ func (g *generator) answers(op *operation, m method, path string) error {
 	}
 	op.Responses.set("default", &response{Ref: ref("responses", "Problem")})
 	return nil
+}
+
+// success describes the answers of a method that went well.
+func (g *generator) success(op *operation, m method) error {
+	ok, err := g.successBody(m)
+	if err != nil {
+		return err
+	}
+	ok.Headers = rated()
+	add := func(names ...string) {
+		for _, name := range names {
+			ok.Headers.set(name, &header{Ref: ref("headers", name)})
+		}
+	}
+	if m.cached() || has(m.Output, "etag") {
+		add("ETag")
+	}
+	if has(m.input, "read_preference") && has(m.Output, "etag") {
+		add("Cid-Coverage", "Cid-As-Of")
+	}
+	switch {
+	case m.creates():
+		if has(m.input, "validate_only") {
+			op.Responses.set(statusKey(http.StatusOK), &response{Description: "What would be created: `validateOnly` was set.", Headers: rated(), Content: ok.Content})
+		}
+		add("Location")
+		op.Responses.set(statusKey(http.StatusCreated), ok)
+	case m.sendsBytes():
+		op.Responses.set(statusKey(http.StatusOK), ok)
+		part := headers(append(slices.Clone(ok.Headers.names), "Content-Range")...)
+		op.Responses.set(statusKey(http.StatusPartialContent), &response{Description: "The bytes that were asked for.", Headers: part, Content: ok.Content})
+	default:
+		op.Responses.set(statusKey(http.StatusOK), ok)
+	}
+	return nil
+}
+
+// successBody describes the body of the answer of a method that went well.
+func (g *generator) successBody(m method) (*response, error) {
+	if m.sendsBytes() {
+		return &response{Description: "The bytes.", Content: content(octets, &mediaType{})}, nil
+	}
+	s, err := g.message(m.Output)
+	if err != nil {
+		return nil, err
+	}
+	if m.Desc.IsStreamingServer() {
+		ok := &response{Content: content("text/event-stream", &mediaType{Schema: s})}
+		ok.Content.set("application/x-ndjson", &mediaType{Schema: s})
+		ok.Description = "Messages for as long as the connection stays open: each is the data of one event, or one line. " +
+			"An error that comes later ends the stream: as the data of an event `error`, or as a line with nothing but the member `error`; it is a Problem."
+		return ok, nil
+	}
+	ok := &response{Description: "The answer.", Content: content("application/json", &mediaType{Schema: s})}
+	if resourceOf(m.Output) != nil || m.creates() {
+		ok.Description = "The " + strings.ToLower(string(m.Output.Desc.Name())) + "."
+	}
+	return ok, nil
 }
 
 // cached tells whether a client can ask for changes only.
@@ -107,7 +125,7 @@ func conditions(m method) []*parameter {
 	if m.conditional() {
 		add("If-Match")
 	}
-	if m.writes() && has(m.input, "request_id") {
+	if !m.reads && has(m.input, "request_id") {
 		add("Idempotency-Key")
 	}
 	return params

@@ -42,6 +42,8 @@ type method struct {
 	about string
 	// twin is true for an additional binding.
 	twin bool
+	// reads tells that the first binding is a GET: nothing is changed.
+	reads bool
 }
 
 // A binding is a google.api.http rule, or what stands for one.
@@ -174,7 +176,7 @@ func (c *contract) addMethod(m *protogen.Method) error {
 		return nil
 	}
 	for i, r := range slices.Concat([]*annotations.HttpRule{rule}, rule.GetAdditionalBindings()) {
-		c.methods = append(c.methods, method{Method: m, binding: bindingOf(r), input: m.Input, about: c.prose(m.Comments), twin: i > 0})
+		c.methods = append(c.methods, method{Method: m, binding: bindingOf(r), input: m.Input, about: c.prose(m.Comments), twin: i > 0, reads: rule.GetGet() != ""})
 	}
 	return nil
 }

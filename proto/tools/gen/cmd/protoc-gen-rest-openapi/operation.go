@@ -121,11 +121,6 @@ func (m method) inPath(field string) bool {
 	})
 }
 
-// writes tells whether the method changes something.
-func (m method) writes() bool {
-	return m.verb != "GET" && !m.twin
-}
-
 // creates tells whether the method makes a new resource.
 func (m method) creates() bool {
 	return strings.HasPrefix(m.GoName, "Create") || m.Desc.IsStreamingClient()
@@ -133,7 +128,7 @@ func (m method) creates() bool {
 
 // conditional tells whether the method changes a record that has an etag.
 func (m method) conditional() bool {
-	if !m.writes() || m.creates() {
+	if m.reads || m.creates() {
 		return false
 	}
 	input := m.input
