@@ -41,6 +41,12 @@ func (r *reader) checkRules(record Record) {
 // checkReferences finds references to nothing. Records refer to records of
 // their own comune only: a node knows no others.
 func (r *reader) checkReferences(record Record) {
+	if name, err := catalog.ParseName(catalog.RecordOf(record.Message).Name()); err == nil {
+		if parent, ok := name.Parent(); ok && r.lines[parent.String()] == nil {
+			short := strings.TrimPrefix(parent.String(), catalog.ComuneName(r.slug)+"/")
+			r.problemAt(record, "", "there is no %q in this file to contain it; add it or correct the id", short)
+		}
+	}
 	for _, reference := range catalog.References(record.Message) {
 		short := strings.TrimPrefix(reference.Target, catalog.ComuneName(r.slug)+"/")
 		name, err := catalog.ParseName(reference.Target)

@@ -49,13 +49,18 @@ func (r *reader) complete(data fs.FS) []File {
 }
 
 // verifyBy tells when a statement for a date must be verified. A date without a
-// day or month counts from the beginning of its month or year.
+// day or month counts to the end of its month or year.
 func verifyBy(asOf *registryv1.PartialDate) time.Time {
-	if asOf == nil {
+	year, month, day := int(asOf.GetYear()), time.Month(asOf.GetMonth()), int(asOf.GetDay())
+	switch {
+	case asOf == nil:
 		return collected
+	case month == 0:
+		year, month, day = year+1, time.January, 1
+	case day == 0:
+		month, day = month+1, 1
 	}
-	month, day := max(asOf.GetMonth(), 1), max(asOf.GetDay(), 1)
-	return time.Date(int(asOf.GetYear()), time.Month(month)+goodForMonths, int(day), 0, 0, 0, 0, time.UTC)
+	return time.Date(year, month+goodForMonths, day, 0, 0, 0, 0, time.UTC)
 }
 
 func digestTranslations(record proto.Message) {

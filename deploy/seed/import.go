@@ -149,7 +149,7 @@ func (i *importer) write(ctx context.Context, record proto.Message, onlyNew bool
 		switch {
 		case is.Deleted():
 			return fmt.Errorf("%s is deleted on the node; undelete it there, or take it out of the sample data", name)
-		case is.Revision() > 0 && is.Provenance() != nil && !is.Provenance().GetSample():
+		case is.Provenance() != nil && !is.Provenance().GetSample():
 			i.note(name, kept)
 			return nil
 		case onlyNew:

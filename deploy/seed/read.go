@@ -28,7 +28,7 @@ type reader struct {
 	lists      *lists
 	sources    map[string]*registryv1.Provenance
 	records    []Record
-	problems   []error
+	problems   []*Problem
 	lines      map[string]map[string]int // record name -> field path -> line
 	fields     map[string]int            // lines of the record being read
 	record     string                    // its short name, for problems
@@ -324,7 +324,7 @@ func (r *reader) fullName(fd protoreflect.FieldDescriptor, text string) string {
 // isOutput tells whether only a server, or Load, sets a field.
 func isOutput(fd protoreflect.FieldDescriptor) bool {
 	behaviors, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
-	return slices.Contains(behaviors, annotations.FieldBehavior_OUTPUT_ONLY) ||
+	return fd.Name() == "etag" || slices.Contains(behaviors, annotations.FieldBehavior_OUTPUT_ONLY) ||
 		slices.Contains(behaviors, annotations.FieldBehavior_IDENTIFIER)
 }
 

@@ -4,11 +4,13 @@
 package seed
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -132,5 +134,10 @@ func loadComune(data fs.FS, name string, lists *lists) (Comune, []error) {
 		comune.Files = r.complete(data)
 		r.check()
 	}
-	return comune, r.problems
+	slices.SortStableFunc(r.problems, func(a, b *Problem) int { return cmp.Compare(a.Line, b.Line) })
+	var problems []error
+	for _, p := range r.problems {
+		problems = append(problems, p)
+	}
+	return comune, problems
 }

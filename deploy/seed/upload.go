@@ -25,11 +25,8 @@ func (i *importer) sendFile(ctx context.Context, file File) (sent bool, err erro
 	client := registryv1.NewFileServiceClient(i.conn)
 	parent := catalog.ComuneName(i.comune.Slug)
 	_, err = client.GetFile(ctx, &registryv1.GetFileRequest{Name: parent + "/files/" + file.SHA256})
-	if err == nil {
-		return false, nil
-	}
 	if status.Code(err) != codes.NotFound {
-		return false, err
+		return false, err // nil when it is there
 	}
 	stream, err := client.UploadFile(ctx)
 	if err != nil {
