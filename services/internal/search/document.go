@@ -114,7 +114,7 @@ type content struct {
 	keywords []string
 	passages []string // texts that are neither in the hit nor keywords
 
-	text, names, meanings weights
+	text, names, meanings *weights
 	codes                 []string
 }
 
@@ -126,7 +126,7 @@ func contentOf(record catalog.Record, name catalog.Name) *content {
 			Comune: name.Comune(),
 			Facets: map[string]*registryv1.FacetCodes{},
 		},
-		text: weights{}, names: weights{}, meanings: weights{},
+		text: newWeights(256), names: newWeights(16), meanings: newWeights(8),
 	}
 	if t := record.UpdateTime(); !t.IsZero() {
 		c.hit.UpdateTime = timestamppb.New(t)

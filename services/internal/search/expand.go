@@ -92,6 +92,10 @@ func (e *expanded) add(term string, g grade) {
 	}
 }
 
+// longest is the number of letters from which on a word is no word that somebody
+// mistyped, and looking for similar ones would only take long.
+const longest = 32
+
 // toleranceOf is the number of typing errors that are forgiven in a word, the
 // wrong order of two letters counting as one.
 func toleranceOf(word string) int {
@@ -103,6 +107,8 @@ func toleranceOf(word string) int {
 		letters++
 	}
 	switch {
+	case letters >= longest:
+		return 0
 	case letters >= 9:
 		return 2
 	case letters >= 5:

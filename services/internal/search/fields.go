@@ -18,20 +18,30 @@ var roleWeight = [...]int{
 }
 
 // weights counts the words of a record by the roles in which they occur.
-type weights map[string]*occurrence
+type weights struct {
+	at    map[string]int // in words
+	words []occurrence
+}
 
 type occurrence struct {
+	word   string
 	weight int
 	roles  uint8 // bit set
 	body   uint8
 }
 
-func (w weights) add(word []byte, role annotationsv1.SearchRole) {
-	o := w[string(word)]
-	if o == nil {
-		o = &occurrence{}
-		w[string(word)] = o
+func newWeights(size int) *weights {
+	return &weights{make(map[string]int, size), make([]occurrence, 0, size)}
+}
+
+func (w *weights) add(word []byte, role annotationsv1.SearchRole) {
+	at, known := w.at[string(word)]
+	if !known {
+		at = len(w.words)
+		w.words = append(w.words, occurrence{word: string(word)})
+		w.at[w.words[at].word] = at
 	}
+	o := &w.words[at]
 	switch {
 	case role == annotationsv1.SearchRole_BODY:
 		if o.body == bodyTimes {
@@ -54,14 +64,13 @@ type field struct {
 	terms   index.TokenFrequencies
 }
 
-func newTermsField(name string, words weights) *field {
-	f := &field{name: name, options: index.IndexField, terms: make(index.TokenFrequencies, len(words))}
-	backing := make([]index.TokenFreq, 0, len(words))
-	for word, o := range words {
-		backing = append(backing, index.TokenFreq{Term: []byte(word)})
-		entry := &backing[len(backing)-1]
-		entry.SetFrequency(o.weight)
-		f.terms[word] = entry
+func newTermsField(name string, weights *weights) *field {
+	f := &field{name: name, options: index.IndexField, terms: make(index.TokenFrequencies, len(weights.words))}
+	entries := make([]index.TokenFreq, len(weights.words))
+	for i, o := range weights.words {
+		entries[i].Term = []byte(o.word)
+		entries[i].SetFrequency(o.weight)
+		f.terms[o.word] = &entries[i]
 	}
 	return f
 }
