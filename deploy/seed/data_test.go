@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,9 +20,12 @@ import (
 	"cidsistem.example/proto/gen/registryv1"
 )
 
+// load reads the sample data once; the tests do not change them.
+var load = sync.OnceValues(func() ([]seed.Comune, error) { return seed.Load(seed.Sample()) })
+
 func sample(t testing.TB) []seed.Comune {
 	t.Helper()
-	comuni, err := seed.Load(seed.Sample())
+	comuni, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
