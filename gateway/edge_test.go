@@ -42,12 +42,13 @@ func TestProblemDocument(t *testing.T) {
 }
 
 func TestDeadlineGoesUpstream(t *testing.T) {
-	s := start(t, func(o *gateway.Options) { o.Limits.Timeout = 50 * time.Millisecond })
+	s := start(t, func(o *gateway.Options) { o.Limits.Timeout = 500 * time.Millisecond })
+	s.send("GET", "/v1/nodes", "") // now the gateway is connected, and the deadline is for the call alone
 	got := s.send("GET", "/v1/comuni/marsala/organizations/slow", "")
 	if got.status != 504 || got.problem(t).Reason != "DEADLINE" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	if err := <-s.organizations.gaveUp; !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+	if err := wait(t, s.organizations.gaveUp); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		t.Errorf("the registry gave up because of %v", err)
 	}
 }
@@ -67,10 +68,10 @@ func TestClientThatLeavesEndsTheCall(t *testing.T) {
 		response.Body.Close()
 		t.Fatalf("answered with %d", response.StatusCode)
 	}
-	if err := <-s.organizations.gaveUp; !errors.Is(err, context.Canceled) {
+	if err := wait(t, s.organizations.gaveUp); !errors.Is(err, context.Canceled) {
 		t.Errorf("the registry gave up because of %v", err)
 	}
-	if line := <-s.log; !strings.Contains(line, `"status":499`) {
+	if line := wait(t, s.log); !strings.Contains(line, `"status":499`) {
 		t.Errorf("log: %s", line)
 	}
 }
@@ -104,7 +105,7 @@ func TestPanicIsAProblem(t *testing.T) {
 	if got.status != 500 || got.problem(t).Reason != "INTERNAL_ERROR" || strings.Contains(string(got.body), "index") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	if line := <-s.log; !strings.Contains(line, "index out of range") || !strings.Contains(line, "edge_test.go") {
+	if line := wait(t, s.log); !strings.Contains(line, "index out of range") || !strings.Contains(line, "edge_test.go") {
 		t.Errorf("the log does not tell where: %s", line)
 	}
 }
@@ -311,7 +312,7 @@ func TestMetricsNameRoutes(t *testing.T) {
 	s.send("BREW", "/v1/coffee", "")
 	s.send("GET", "/problems/deadline", "")
 	for range 4 {
-		<-s.log // a request is counted before it is logged
+		wait(t, s.log) // a request is counted before it is logged
 	}
 	want := `
 # HELP cid_http_requests_total HTTP requests answered, by route, method and status code.
@@ -328,7 +329,7 @@ cid_http_requests_total{code="404",method="other",route="unmatched"} 1
 func TestLogHasNoPersonalData(t *testing.T) {
 	s := start(t)
 	s.send("GET", "/v1/search?q=mario+rossi", "", "X-Forwarded-For: 203.0.113.7")
-	line := <-s.log
+	line := wait(t, s.log)
 	if strings.Contains(line, "rossi") || strings.Contains(line, "127.0.0.1") || strings.Contains(line, "203.0.113.7") || !strings.Contains(line, `"route":"/v1/search"`) {
 		t.Errorf("log: %s", line)
 	}

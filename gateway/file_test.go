@@ -175,7 +175,7 @@ func TestUploadThatBreaksOffIsNotKept(t *testing.T) {
 		response.Body.Close()
 		t.Fatalf("the broken upload was answered with %d", response.StatusCode)
 	}
-	<-s.log
+	wait(t, s.log)
 	s.files.mu.Lock()
 	defer s.files.mu.Unlock()
 	if len(s.files.content) != 0 {

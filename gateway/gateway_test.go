@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -192,4 +193,16 @@ type logLines chan string
 func (l logLines) Write(line []byte) (int, error) {
 	l <- string(line)
 	return len(line), nil
+}
+
+// wait receives what must come soon; a test that has lost its way fails instead of hanging.
+func wait[T any](t testing.TB, from <-chan T) T {
+	t.Helper()
+	select {
+	case value := <-from:
+		return value
+	case <-time.After(20 * time.Second):
+		t.Fatal("waited for 20 seconds in vain")
+		panic("unreachable")
+	}
 }

@@ -187,7 +187,7 @@ func TestProblemHidesInternals(t *testing.T) {
 	if strings.Contains(string(got.body), "10.1.2.3") {
 		t.Errorf("the client learns of internals: %s", got.body)
 	}
-	if line := <-s.log; !strings.Contains(line, "10.1.2.3") || !strings.Contains(line, got.header.Get("X-Request-Id")) {
+	if line := wait(t, s.log); !strings.Contains(line, "10.1.2.3") || !strings.Contains(line, got.header.Get("X-Request-Id")) {
 		t.Errorf("the log does not have the cause: %s", line)
 	}
 }

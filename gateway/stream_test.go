@@ -147,30 +147,28 @@ func TestStreamThatFailsAtOnceIsAProblem(t *testing.T) {
 func TestIdleStreamShowsThatItLives(t *testing.T) {
 	s := start(t, func(o *gateway.Options) { o.Limits.Heartbeat = 20 * time.Millisecond })
 	w := s.watch(t, "text/event-stream")
-	w.line()
-	w.line()
-	for range 2 {
-		if comment := w.line(); !strings.HasPrefix(comment, ":") {
-			t.Errorf("a heartbeat is %q", comment)
+	for comments := 0; comments < 2; {
+		switch line := w.line(); {
+		case strings.HasPrefix(line, ":"):
+			comments++
+		case line != "" && !strings.HasPrefix(line, "data: "):
+			t.Fatalf("the stream has the line %q", line)
 		}
-		w.line()
 	}
 }
 
 func TestStreamsAreLimited(t *testing.T) {
 	s := start(t, func(o *gateway.Options) { o.Limits.Streams = 1 })
 	w := s.watch(t, "text/event-stream")
-	<-s.federation.began
+	wait(t, s.federation.began)
 	got := s.send("GET", "/v1/nodes:watch", "")
 	if got.status != 503 || got.problem(t).Reason != "TOO_MANY_STREAMS" || got.header.Get("Retry-After") == "" {
 		t.Errorf("one too many: %d %v", got.status, got.header)
 	}
 	w.cancel()
-	<-s.federation.ended // the registry learns that the client has gone
-	for line := range s.log {
-		if strings.Contains(line, `"status":200`) {
-			break // the gateway has let go of the stream
-		}
+	wait(t, s.federation.ended) // the registry learns that the client has gone
+	for !strings.Contains(wait(t, s.log), `"status":200`) {
+		// the refused request; after the other one the gateway has let go of the stream
 	}
 	s.watch(t, "text/event-stream").line()
 }
@@ -184,5 +182,5 @@ func TestShutdownEndsStreams(t *testing.T) {
 		t.Fatalf("shut down: %v", err)
 	}
 	w.wantEnd()
-	<-s.federation.ended
+	wait(t, s.federation.ended)
 }
