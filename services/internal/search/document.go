@@ -243,8 +243,8 @@ func (c *content) weigh(role annotationsv1.SearchRole, text string) {
 			c.names.add(w.folded, role)
 		}
 	}
-	synonyms.find(list, func(s span) {
-		for _, m := range s.told {
+	synonyms.eachTold(list, func(s span) {
+		for _, m := range s.meanings {
 			c.meanings.add([]byte(m.id()), role)
 		}
 	})

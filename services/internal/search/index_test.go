@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/blevesearch/bleve/v2"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
@@ -219,6 +220,15 @@ func TestDamagedIndexIsReplaced(t *testing.T) {
 		"root gone":         func(t *testing.T, dir string) { remove(t, filesOf(t, dir)[".bolt"]...) },
 		"description noise": damage(".json", noise),
 		"description gone":  func(t *testing.T, dir string) { remove(t, filesOf(t, dir)[".json"]...) },
+		"made by another version": func(t *testing.T, dir string) {
+			inner, err := bleve.OpenUsing(filepath.Join(dir, "bleve"), map[string]any{"unsafe_batch": false})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(inner.SetInternal([]byte("version"), []byte("0")), inner.Close()); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"a file in its place": func(t *testing.T, dir string) {
 			path := filepath.Join(dir, "bleve")
 			if err := os.RemoveAll(path); err != nil {

@@ -66,9 +66,9 @@ func (x *Index) Search(ctx context.Context, req *registryv1.SearchRequest, scope
 func askedIn(q string) []asked {
 	list := words(q)
 	meant := make([][]*meaning, len(list))
-	synonyms.find(list, func(s span) {
+	synonyms.eachAsked(list, func(s span) {
 		for i := s.first; i < s.end; i++ {
-			meant[i] = s.asked
+			meant[i] = s.meanings
 		}
 	})
 	var telling, stop []asked

@@ -122,13 +122,13 @@ func TestSearchFindsByWords(t *testing.T) {
 		{
 			"title before keyword before summary before text, however often",
 			[]proto.Message{
-				service("text", "Uno", described(strings.Repeat("logopedia ", 40))),
-				service("summary", "Due", summed("Ciclo di logopedia")),
-				service("keyword", "Tre", called("logopedia")),
-				service("title", "Logopedia"),
+				service("a-text", "Uno", described(strings.Repeat("logopedia ", 40))),
+				service("b-summary", "Due", summed("Ciclo di logopedia")),
+				service("c-keyword", "Tre", called("logopedia")),
+				service("d-title", "Logopedia"),
 			},
 			"logopedia",
-			[]string{"title", "keyword", "summary", "text"},
+			[]string{"d-title", "c-keyword", "b-summary", "a-text"},
 		},
 		{"accents in the text", []proto.Message{service("one", "La città accessibile")}, "citta", []string{"one"}},
 		{"accents in the query", []proto.Message{service("one", "La citta accessibile")}, "CITTÀ", []string{"one"}},
@@ -294,10 +294,19 @@ func TestSearchTellsWhatItAlsoSearched(t *testing.T) {
 	if result := find(t, x, &registryv1.SearchRequest{Q: "gita"}, public); len(result.AlsoSearched) > 0 {
 		t.Errorf("gita also searched %q, want nothing", result.AlsoSearched)
 	}
-	// The longer phrase decides what is meant.
+	// The longer phrase decides what is asked for.
 	result = find(t, x, &registryv1.SearchRequest{Q: "indennità di accompagnamento"}, public)
 	if slices.Contains(result.AlsoSearched, "navetta") || !slices.Contains(result.AlsoSearched, "accompagno") {
 		t.Errorf("indennità di accompagnamento also searched %q", result.AlsoSearched)
+	}
+}
+
+func TestIdiomsMeanOneThing(t *testing.T) {
+	x := indexOf(t, service("idiom", "Indennità di accompagnamento"), service("word", "Accompagnamento a scuola"), service("both", "Invalidità civile"))
+	for q, want := range map[string][]string{"navetta": {"word"}, "accompagno": {"idiom"}, "handicap": {"both"}} {
+		if diff := cmp.Diff(want, ids(find(t, x, &registryv1.SearchRequest{Q: q}, public))); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", q, diff)
+		}
 	}
 }
 
@@ -513,6 +522,46 @@ func TestSearchPages(t *testing.T) {
 	for _, scope := range []search.Scope{{From: 1000, Size: 10}, {From: 5000, Size: 10}, {From: -3, Size: -1}, {}} {
 		if result := find(t, x, &registryv1.SearchRequest{Q: "gita"}, scope); len(result.Hits) != 0 || result.Total != 30 {
 			t.Errorf("%+v: %d hits of %d", scope, len(result.Hits), result.Total)
+		}
+	}
+}
+
+// A few of many by name: the index walks its names, or sorts those of the hits
+// when the first ones are too far away.
+func TestSearchListsTheFirstOfMany(t *testing.T) {
+	x := indexOf(t)
+	var names []string
+	for round := range 4 { // every record is replaced three times
+		for first := 0; first < 200; first += 50 {
+			var records []proto.Message
+			for i := range 50 {
+				comune := []string{"marsala", "pantelleria"}[(first+i)%2]
+				records = append(records, service(fmt.Sprintf("s%03d", first+i), fmt.Sprintf("Gita %d", round), in(comune)))
+			}
+			apply(t, x, changesOf(records...), search.Position{Revision: int64(round)})
+		}
+	}
+	for i := range 200 {
+		names = append(names, fmt.Sprintf("s%03d", i))
+	}
+	var marsala, pantelleria []string
+	for i, name := range names {
+		if i%2 == 0 {
+			marsala = append(marsala, name)
+		} else {
+			pantelleria = append(pantelleria, name)
+		}
+	}
+	for comune, all := range map[string][]string{"": slices.Concat(marsala, pantelleria), "marsala": marsala, "pantelleria": pantelleria} {
+		req := &registryv1.SearchRequest{}
+		if comune != "" {
+			req.Comuni = []string{comune}
+		}
+		for from := range 12 {
+			result := find(t, x, req, search.Scope{From: from, Size: 3})
+			if diff := cmp.Diff(all[from:from+3], ids(result)); diff != "" || result.Total != len(all) {
+				t.Errorf("%q from %d: total %d, hits (-want +got):\n%s", comune, from, result.Total, diff)
+			}
 		}
 	}
 }

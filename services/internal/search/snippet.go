@@ -63,10 +63,10 @@ func marksIn(list []word, asked []*sought) []mark {
 			marks = append(marks, mark{i, i + 1, answers})
 		}
 	}
-	synonyms.find(list, func(s span) {
+	synonyms.eachTold(list, func(s span) {
 		var answers uint32
 		for n, a := range asked {
-			if slices.ContainsFunc(a.meanings, func(m *meaning) bool { return slices.Contains(s.told, m) }) {
+			if slices.ContainsFunc(a.meanings, func(m *meaning) bool { return slices.Contains(s.meanings, m) }) {
 				answers |= 1 << n
 			}
 		}

@@ -42,6 +42,8 @@ func TestSuggest(t *testing.T) {
 		{"keywords", &registryv1.SuggestRequest{Q: "tor"}, []string{"vasi e tornio"}, nil},
 		{"errors from four letters on", &registryv1.SuggestRequest{Q: "cerq"}, []string{"Laboratorio di ceramica"}, nil},
 		{"a letter too few", &registryv1.SuggestRequest{Q: "labrat"}, []string{"Laboratorio di ceramica"}, nil},
+		{"a wrong letter", &registryv1.SuggestRequest{Q: "labqrat"}, []string{"Laboratorio di ceramica"}, nil},
+		{"a letter too many", &registryv1.SuggestRequest{Q: "labborat"}, []string{"Laboratorio di ceramica"}, nil},
 		{"swapped letters", &registryv1.SuggestRequest{Q: "laboartor"}, []string{"Laboratorio di ceramica"}, nil},
 		{"no errors in three", &registryv1.SuggestRequest{Q: "ceq"}, nil, []string{"Laboratorio di ceramica", "Mostra di ceramica"}},
 		{"everyday words that find something", &registryv1.SuggestRequest{Q: "pulm"}, []string{"pulmino"}, nil},
@@ -91,6 +93,11 @@ func TestSuggestLimits(t *testing.T) {
 		}
 		if got[0].Text != "ceramica" || got[0].Name != "" {
 			t.Errorf("first of %d is %v, want the keyword", limit, got[0])
+		}
+		for _, s := range got[1:] {
+			if s.Name == "" {
+				t.Errorf("limit %d: the keyword is there again: %v", limit, s)
+			}
 		}
 	}
 }

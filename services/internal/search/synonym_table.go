@@ -5,7 +5,7 @@ var meanings = []meaning{
 	// Getting around.
 	{
 		words:      []string{"trasporto", "accompagnamento", "pulmino", "navetta", "scuolabus", "bus", "autobus", "mobilità assistita"},
-		understood: []string{"pullmino", "pulmini", "pullman", "pulman", "corriera", "postale", "taxi sociale", "transport", "navette", "accompagnement", "minibus", "shuttle", "نقل", "مواصلات", "حافلة", "باص"},
+		understood: []string{"pullmino", "pulmini", "pullman", "pulman", "corriera", "taxi sociale", "transport", "navette", "accompagnement", "minibus", "shuttle", "نقل", "مواصلات", "حافلة", "باص"},
 	},
 	{
 		words:      []string{"tessera di libera circolazione", "tessera bus", "tessera AST", "abbonamento gratuito", "AST"},
@@ -39,7 +39,7 @@ var meanings = []meaning{
 		also:       []string{"sostegno alle famiglie", "assegno di cura"},
 	},
 	{
-		words:      []string{"sollievo", "respiro", "pausa per la famiglia"},
+		words:      []string{"sollievo", "pausa per la famiglia"},
 		understood: []string{"ricovero di sollievo", "répit"},
 	},
 	{
@@ -69,11 +69,13 @@ var meanings = []meaning{
 	{
 		words:      []string{"invalidità civile", "invalido civile", "verbale di invalidità", "commissione medica"},
 		understood: []string{"visita di invalidità", "domanda di invalidità", "pension d'invalidité"},
+		idioms:     []string{"commissione medica"},
 	},
 	{
 		words:      []string{"indennità di accompagnamento", "accompagno"},
 		understood: []string{"assegno di accompagnamento", "soldi accompagnamento", "accumpagnu", "accompagnatoria", "indennità accompagnatoria", "allocation d'accompagnement"},
 		also:       []string{"invalidità totale"},
+		idioms:     []string{"indennità di accompagnamento", "assegno di accompagnamento", "soldi accompagnamento", "allocation d'accompagnement"},
 	},
 	{
 		words:      []string{"assegno di cura", "patto di cura", "disabilità gravissima"},
@@ -82,6 +84,7 @@ var meanings = []meaning{
 	{
 		words:      []string{"non autosufficiente", "non autosufficienza"},
 		understood: []string{"allettato", "a letto", "dipendenza vitale", "perte d'autonomie"},
+		idioms:     []string{"dipendenza vitale"},
 	},
 	{
 		words:      []string{"sordo", "LIS", "lingua dei segni", "non udente", "sordità", "ipoacusico"},
@@ -104,7 +107,7 @@ var meanings = []meaning{
 	{
 		words:      []string{"salute mentale", "disagio psichico", "malattia mentale", "depressione"},
 		understood: []string{"psichiatra", "psichiatria", "esaurimento", "pazzia", "santé mentale", "الصحة النفسية"},
-		also:       []string{"centro diurno salute mentale", "CSM"},
+		also:       []string{"CSM"},
 	},
 	{
 		words:      []string{"Alzheimer", "demenza", "perdita di memoria"},
@@ -133,6 +136,7 @@ var meanings = []meaning{
 	{
 		words:      []string{"ausili", "protesi", "protesi e ausili"},
 		understood: []string{"ortopedia", "tutore ortopedico", "apparecchio acustico", "prothèse"},
+		idioms:     []string{"tutore ortopedico"},
 	},
 	{
 		words:      []string{"medico", "dottore", "ambulatorio", "poliambulatorio"},
@@ -160,7 +164,7 @@ var meanings = []meaning{
 	},
 	{
 		words:      []string{"doposcuola", "aiuto compiti", "sostegno allo studio"},
-		understood: []string{"dopo scuola", "dopu scola", "compiti", "recupero scolastico", "ripetizioni", "soutien scolaire", "aide aux devoirs", "دروس الدعم", "مساعدة في الواجبات"},
+		understood: []string{"dopo scuola", "dopu scola", "recupero scolastico", "ripetizioni", "soutien scolaire", "aide aux devoirs", "دروس الدعم", "مساعدة في الواجبات"},
 		also:       []string{"centro di aggregazione", "educativa territoriale"},
 	},
 	{
@@ -176,19 +180,20 @@ var meanings = []meaning{
 		understood: []string{"picciliddi", "carusi", "figghi", "ragazzini", "enfants", "children", "أطفال"},
 	},
 	{
-		words:      []string{"affido familiare", "affidamento familiare", "adozione"},
+		words:      []string{"affido familiare", "affidamento familiare"},
 		understood: []string{"affidamento minori", "famiglia affidataria"},
 	},
 
 	// Money.
 	{
 		words:      []string{"contributo", "bonus", "sussidio", "soldi", "aiuto economico"},
-		understood: []string{"picciuli", "sordi", "denaro", "rimborso", "buono", "voucher", "assegno", "agevolazione", "aide financière", "argent", "allocation", "مساعدة مالية", "منحة", "مال"},
-		also:       []string{"trasferimento economico", "integrazione al reddito"},
+		understood: []string{"picciuli", "denaro", "rimborso", "buono spesa", "voucher", "assegno", "agevolazione", "aide financière", "argent", "allocation", "مساعدة مالية", "منحة", "مال"},
+		also:       []string{"trasferimento economico", "integrazione al reddito", "indennità", "indennità di accompagnamento", "assegno di accompagnamento"},
 	},
 	{
 		words:      []string{"assegno di inclusione", "reddito di cittadinanza", "ADI assegno di inclusione", "povertà"},
 		understood: []string{"reddito di inclusione", "social card", "carta acquisti", "revenu minimum"},
+		idioms:     []string{"ADI assegno di inclusione"},
 	},
 	{
 		words:      []string{"ISEE", "attestazione ISEE", "dichiarazione sostitutiva unica"},
@@ -211,8 +216,9 @@ var meanings = []meaning{
 	// Living, day care, independence.
 	{
 		words:      []string{"casa famiglia", "comunità alloggio", "gruppo appartamento", "struttura residenziale", "ricovero", "casa di riposo"},
-		understood: []string{"ospizio", "RSA", "residenza sanitaria assistita", "istituto", "casa protetta", "foyer", "maison de retraite", "دار رعاية", "دار المسنين"},
+		understood: []string{"ospizio", "RSA", "residenza sanitaria assistita", "casa protetta", "foyer", "maison de retraite", "دار رعاية", "دار المسنين"},
 		also:       []string{"residenzialità", "abitare assistito", "dopo di noi"},
+		idioms:     []string{"maison de retraite"},
 	},
 	{
 		words:      []string{"dopo di noi", "durante noi", "quando non ci saremo più"},
@@ -225,7 +231,7 @@ var meanings = []meaning{
 	},
 	{
 		words:      []string{"centro diurno", "centro socio-ricreativo", "centro aggregativo", "centro di aggregazione"},
-		understood: []string{"centro sociale", "centro polivalente", "laboratori", "centre de jour", "مركز نهاري"},
+		understood: []string{"centro sociale", "centro polivalente", "centre de jour", "مركز نهاري"},
 		also:       []string{"semiresidenziale"},
 	},
 	{
@@ -262,11 +268,11 @@ var meanings = []meaning{
 		understood: []string{"garante disabilità", "discriminazione", "défenseur des droits"},
 	},
 	{
-		words:      []string{"sportello informativo", "sportello", "sportello H", "informazioni"},
+		words:      []string{"sportello informativo", "sportello", "sportello H"},
 		understood: []string{"sportello handicap", "ufficio informazioni", "guichet", "renseignements", "مكتب الاستعلامات", "شباك"},
 	},
 	{
-		words:      []string{"modulo", "modulistica", "domanda", "istanza", "richiesta"},
+		words:      []string{"modulo", "modulistica", "domanda", "istanza"},
 		understood: []string{"formulario", "moduli", "formulaire", "استمارة", "طلب"},
 	},
 	{
@@ -275,8 +281,9 @@ var meanings = []meaning{
 	},
 	{
 		words:      []string{"straniero", "immigrato", "migrante", "mediatore culturale"},
-		understood: []string{"extracomunitario", "rifugiato", "richiedente asilo", "permesso di soggiorno", "immigré", "étranger", "médiateur culturel", "مهاجر", "أجنبي", "لاجئ", "وسيط ثقافي"},
+		understood: []string{"extracomunitario", "rifugiato", "richiedente asilo", "asilo politico", "diritto d'asilo", "permesso di soggiorno", "immigré", "étranger", "médiateur culturel", "مهاجر", "أجنبي", "لاجئ", "وسيط ثقافي"},
 		also:       []string{"protezione internazionale"},
+		idioms:     []string{"richiedente asilo", "asilo politico", "diritto d'asilo"},
 	},
 	{
 		words:      []string{"associazione", "volontariato", "ente del terzo settore", "ETS", "onlus"},

@@ -19,6 +19,9 @@ type meaning struct {
 	understood []string
 	// also are found by the others, but do not find them: wider terms.
 	also []string
+	// idioms are those of the phrases above whose words alone would mean
+	// something else: an indennità di accompagnamento takes nobody anywhere.
+	idioms []string
 }
 
 func (m *meaning) id() string { return m.words[0] }
@@ -36,6 +39,7 @@ type phrases struct {
 	// asked are the meanings that a query with this phrase asks for, told those
 	// that a text with it tells of.
 	asked, told []*meaning
+	idiom       bool
 }
 
 var synonyms = func() *phrases {
@@ -44,16 +48,26 @@ var synonyms = func() *phrases {
 		m := &meanings[i]
 		for _, entry := range slices.Concat(m.words, m.understood) {
 			node := tree.node(entry)
-			node.asked = append(node.asked, m)
-			node.told = append(node.told, m)
+			node.asked = withOne(node.asked, m)
+			node.told = withOne(node.told, m)
 		}
 		for _, entry := range m.also {
 			node := tree.node(entry)
-			node.told = append(node.told, m)
+			node.told = withOne(node.told, m)
+		}
+		for _, entry := range m.idioms {
+			tree.node(entry).idiom = true
 		}
 	}
 	return tree
 }()
+
+func withOne(list []*meaning, m *meaning) []*meaning {
+	if slices.Contains(list, m) {
+		return list
+	}
+	return append(list, m)
+}
 
 func (p *phrases) node(entry string) *phrases {
 	for _, w := range words(entry) {
@@ -72,25 +86,47 @@ func (p *phrases) node(entry string) *phrases {
 // A span is an entry of the table in a text: the words from first up to, but
 // not including, end.
 type span struct {
-	first, end  int
-	asked, told []*meaning
+	first, end int
+	meanings   []*meaning
 }
 
-// find calls f for the entries in a text, from left to right, of two that
-// overlap the longer one.
-func (p *phrases) find(list []word, f func(span)) {
-	for i := 0; i < len(list); {
-		found := p.longestAt(list, i)
-		if found.end == 0 {
-			i++
-			continue
+// eachAsked calls f for what a query asks for: its entries from left to right, of
+// two that overlap the longer one.
+func (p *phrases) eachAsked(query []word, f func(span)) {
+	for i := 0; i < len(query); {
+		longest := span{end: i + 1}
+		p.from(query, i, func(node *phrases, end int) {
+			if len(node.asked) > 0 {
+				longest = span{i, end, node.asked}
+			}
+		})
+		if len(longest.meanings) > 0 {
+			f(longest)
 		}
-		f(found)
-		i = found.end
+		i = longest.end
 	}
 }
 
-func (p *phrases) longestAt(list []word, first int) (longest span) {
+// eachTold calls f for what a text tells of: all its entries, but for those that are
+// a part of an idiom.
+func (p *phrases) eachTold(text []word, f func(span)) {
+	idiomEnd := 0
+	for i := range text {
+		p.from(text, i, func(node *phrases, end int) {
+			if node.idiom {
+				idiomEnd = max(idiomEnd, end)
+			}
+		})
+		p.from(text, i, func(node *phrases, end int) {
+			if len(node.told) > 0 && (node.idiom || end > idiomEnd) {
+				f(span{i, end, node.told})
+			}
+		})
+	}
+}
+
+// from calls f for each entry that begins with a word, the shortest first.
+func (p *phrases) from(list []word, first int, f func(node *phrases, end int)) {
 	node := p
 	for i := first; i < len(list); i++ {
 		next := node.next[root(string(list[i].folded))]
@@ -100,11 +136,8 @@ func (p *phrases) longestAt(list []word, first int) (longest span) {
 		case i > first && stopWords[string(list[i].folded)]:
 			continue // small words inside a phrase may differ
 		default:
-			return longest
+			return
 		}
-		if len(node.told) > 0 {
-			longest = span{first, i + 1, node.asked, node.told}
-		}
+		f(node, i+1)
 	}
-	return longest
 }
