@@ -90,7 +90,7 @@ func (s fileServer) DownloadFile(request *registryv1.DownloadFileRequest, stream
 // UploadFile takes the bytes of a file.
 func (s fileServer) UploadFile(stream grpc.ClientStreamingServer[registryv1.UploadFileRequest, registryv1.File]) error {
 	first, err := stream.Recv()
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	header := first.GetHeader()

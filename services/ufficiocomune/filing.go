@@ -75,7 +75,7 @@ func (s fileServer) DownloadFile(request *registryv1.DownloadFileRequest, stream
 // UploadFile passes the bytes of a file on to the owner.
 func (s fileServer) UploadFile(stream grpc.ClientStreamingServer[registryv1.UploadFileRequest, registryv1.File]) error {
 	message, err := stream.Recv()
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if message.GetHeader() == nil {

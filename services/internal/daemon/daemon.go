@@ -85,6 +85,9 @@ func newServer(server Server, options Options, registry prometheus.Registerer, w
 	with.Panic = func(any) error {
 		return apierror.New(registryv1.ErrorReason_INTERNAL_ERROR, "the server has a defect; its log has the cause")
 	}
+	with.Unknown = func(method string) error {
+		return apierror.New(registryv1.ErrorReason_UNKNOWN_METHOD, fmt.Sprintf("this server has no method %.200q", method))
+	}
 	return grpcserver.New(with)
 }
 

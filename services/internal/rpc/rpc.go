@@ -21,6 +21,7 @@ import (
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/boltkit"
 	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/platform/grpcserver"
 )
 
 // A Guard holds the interceptors.
@@ -68,8 +69,8 @@ type checkedStream struct {
 }
 
 func (s *checkedStream) RecvMsg(message any) error {
-	if err := s.ServerStream.RecvMsg(message); err != nil {
-		return undecodable(err)
+	if err := receive(s.ServerStream.RecvMsg, message); err != nil {
+		return err
 	}
 	if m, ok := message.(proto.Message); ok {
 		return s.guard.Validate(m, "")
@@ -128,15 +129,15 @@ func jsonPath(violation *protovalidate.Violation) string {
 	return out.String()
 }
 
-// undecodable turns the transport's complaint about bytes that are no message
-// into a refusal of the request: the server has no defect.
-func undecodable(err error) error {
-	if status.Code(err) != codes.Internal {
+// receive takes a message, and refuses bytes that are none as the caller's
+// mistake.
+func receive(take func(any) error, message any) error {
+	received := &grpcserver.Received{Message: message}
+	if err := take(received); err != nil || received.Err == nil {
 		return err
 	}
-	return apierror.New(registryv1.ErrorReason_INVALID_FIELDS,
-		"the request is not a valid message: damaged bytes, or text that is not UTF-8",
-		apierror.Field("", "is not a valid message: damaged bytes, or text that is not UTF-8"))
+	const problem = "is not a valid message: damaged bytes, or text that is not UTF-8"
+	return apierror.New(registryv1.ErrorReason_INVALID_FIELDS, "the request "+problem, apierror.Field("", problem))
 }
 
 // Register registers a service so that undecodable requests are refused as the
@@ -149,12 +150,7 @@ func Register(registrar grpc.ServiceRegistrar, desc *grpc.ServiceDesc, implement
 		guarded.Methods[i] = grpc.MethodDesc{
 			MethodName: method.MethodName,
 			Handler: func(server any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
-				return handler(server, ctx, func(message any) error {
-					if err := decode(message); err != nil {
-						return undecodable(err)
-					}
-					return nil
-				}, interceptor)
+				return handler(server, ctx, func(message any) error { return receive(decode, message) }, interceptor)
 			},
 		}
 	}

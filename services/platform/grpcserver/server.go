@@ -40,6 +40,9 @@ type Options struct {
 	// Panic makes the error that the caller gets when a handler panicked; nil answers INTERNAL without details.
 	Panic func(recovered any) error
 
+	// Unknown makes the error of a call to a method that is not there, by its full name; nil answers UNIMPLEMENTED without details.
+	Unknown func(method string) error
+
 	Logger          *slog.Logger          // nil: slog.Default()
 	Metrics         prometheus.Registerer // nil: no metrics; servers may share one
 	MaxMessageBytes int                   // of one message, received or sent; 0: 4 MiB
@@ -85,6 +88,13 @@ func New(options Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 15 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 5 * time.Second}),
 		grpc.WaitForHandlers(true), // what the handlers use is closed after Serve
+		grpc.ForceServerCodecV2(newCodec()),
+	}
+	if options.Unknown != nil {
+		grpcOptions = append(grpcOptions, grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+			method, _ := grpc.MethodFromServerStream(stream)
+			return options.Unknown(method)
+		}))
 	}
 	if options.TLS != nil {
 		grpcOptions = append(grpcOptions, grpc.Creds(credentials.NewTLS(options.TLS)))
