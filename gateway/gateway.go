@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path"
 	"strings"
 	"time"
 
@@ -97,13 +98,20 @@ func (g *Gateway) EndStreams() { g.api.EndStreams() }
 // route tells the API from the pages.
 func (g *Gateway) route(site http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/v1/"):
 			g.api.ServeHTTP(w, r)
-			return
+		case canonical(r.URL.Path):
+			site.ServeHTTP(w, r)
+		default:
+			edge.NotFound(w, r)
 		}
-		site.ServeHTTP(w, r)
 	})
 }
+
+// canonical tells whether a path is spelt as ours are. The mux would answer others with a redirect, which is no problem document
+// and carries a change to another address.
+func canonical(p string) bool { return p == "/" || path.Clean(p) == strings.TrimSuffix(p, "/") }
 
 // site is everything outside the API.
 func (g *Gateway) site() (http.Handler, error) {
