@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/openapi"
@@ -26,7 +27,7 @@ func Handler() http.Handler {
 	mux.HandleFunc("/", edge.NotFound)
 	for path, document := range map[string]http.Handler{
 		"/openapi.json":   edge.Document("application/json", openapi.JSON),
-		"/docs/":          edge.Document("text/html; charset=utf-8", must(render(openapi.JSON))),
+		"/docs/":          edge.Document("text/html; charset=utf-8", page()),
 		"/docs/style.css": edge.Document("text/css; charset=utf-8", must(files.ReadFile("style.css"))),
 	} {
 		pattern := path
@@ -37,6 +38,9 @@ func Handler() http.Handler {
 	}
 	return mux
 }
+
+// page is made once, however many gateways a process has.
+var page = sync.OnceValue(func() []byte { return must(render(openapi.JSON)) })
 
 func must(text []byte, err error) []byte {
 	if err != nil {
