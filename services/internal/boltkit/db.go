@@ -71,6 +71,7 @@ type DB struct {
 	options Options
 
 	queue   chan *write
+	quiet   chan func() // run between two commits
 	stop    chan struct{}
 	stopped chan struct{}
 	closing sync.Once
@@ -98,6 +99,7 @@ func Open(path string, options Options) (*DB, error) {
 	db := &DB{
 		bolt: b, path: path, log: options.Logger, options: options,
 		queue:   make(chan *write, queueLength),
+		quiet:   make(chan func()),
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
 		fenced:  make(chan struct{}),
@@ -347,6 +349,9 @@ func (db *DB) writer() {
 		select {
 		case <-db.stop:
 			return
+		case look := <-db.quiet:
+			look()
+			continue
 		case w := <-db.queue:
 			batch = append(batch[:0], w)
 		}

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Sizes tell how much room the file takes.
@@ -55,23 +54,31 @@ func (db *DB) Backup(path string) error {
 // meanwhile: bbolt compares what is used with what is free, and both must stand
 // still.
 func (db *DB) CheckPages(ctx context.Context) ([]string, error) {
-	if err := db.Err(); err != nil {
-		return nil, err
-	}
-	tx, err := db.bolt.Begin(true)
-	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
-		return nil, ErrClosed
-	}
-	if err != nil {
-		return nil, err
-	}
 	var problems []string
-	for err := range tx.Check() {
-		if len(problems) < 100 {
-			problems = append(problems, err.Error())
-		}
+	checked := make(chan error, 1)
+	check := func() {
+		checked <- db.View(func(tx *bolt.Tx) error {
+			for err := range tx.Check() {
+				if len(problems) < 100 {
+					problems = append(problems, err.Error())
+				}
+			}
+			return nil
+		})
 	}
-	return problems, errors.Join(tx.Rollback(), ctx.Err())
+	select {
+	case db.quiet <- check:
+	case <-db.stopped:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case err := <-checked:
+		return problems, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Compact writes what a closed file holds into a fresh file and puts it in its

@@ -61,9 +61,8 @@ type Status struct {
 	LastErrorTime time.Time
 	// Snapshots counts how often the copy was taken anew.
 	Snapshots int64
-	// Origins is what the server told of each comune, when Heard.
+	// Origins is what the server told of each comune at AsOf.
 	Origins []*feedv1.OriginStatus
-	Heard   time.Time
 }
 
 // NewFollower follows a server; notify is called after every change of Status.
@@ -123,6 +122,9 @@ func (f *Follower) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if errors.Is(err, errResync) {
+			continue
+		}
 		if f.Status().AsOf.After(began) {
 			wait = retryMin
 		}
@@ -176,12 +178,22 @@ func (f *Follower) fail(err error) {
 
 // follow connects once and keeps the copy until something fails.
 func (f *Follower) follow(ctx context.Context) error {
-	// A cancel on silence ends whatever call is under way.
+	// What was asked for until now is done by connecting.
+	select {
+	case <-f.resync:
+	default:
+	}
+	// A cancel on silence ends whatever call is under way. The time that this
+	// server takes over a message is not silence of the other.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(silenceLimit, func() { cancel(errSilent) })
 	defer silence.Stop()
-	heard := func() { silence.Reset(silenceLimit) }
+	heard := func(take func() error) error {
+		silence.Stop()
+		defer silence.Reset(silenceLimit)
+		return take()
+	}
 
 	err := f.snapshotIfNeeded(ctx, heard)
 	if err == nil {
@@ -197,7 +209,7 @@ var errSilent = fmt.Errorf("silent for %s", silenceLimit)
 
 // snapshotIfNeeded takes the pages of a snapshot when there is no copy to
 // continue, or goes on with a broken one.
-func (f *Follower) snapshotIfNeeded(ctx context.Context, heard func()) error {
+func (f *Follower) snapshotIfNeeded(ctx context.Context, heard func(func() error) error) error {
 	u, err := f.store.Upstream(f.server)
 	if err != nil {
 		return err
@@ -222,29 +234,29 @@ func (f *Follower) snapshotIfNeeded(ctx context.Context, heard func()) error {
 		if err != nil {
 			return err
 		}
-		heard()
-		if page.GetBeganAt() != nil {
-			if err := f.store.BeginSnapshot(ctx, f.server, store.PositionFrom(page.GetBeganAt())); err != nil {
-				return err
-			}
-		}
-		if err := f.store.StagePage(ctx, f.server, f.scope, page.GetRecords(), page.GetLastKey(), store.PositionFrom(page.GetEndedAt())); err != nil {
+		if err := heard(func() error { return f.stage(ctx, page) }); err != nil {
 			return err
 		}
 	}
 }
 
+// stage takes one page into the snapshot.
+func (f *Follower) stage(ctx context.Context, page *feedv1.StreamSnapshotResponse) error {
+	if page.GetBeganAt() != nil {
+		if err := f.store.BeginSnapshot(ctx, f.server, store.PositionFrom(page.GetBeganAt())); err != nil {
+			return err
+		}
+	}
+	return f.store.StagePage(ctx, f.server, f.scope, page.GetRecords(), page.GetLastKey(), store.PositionFrom(page.GetEndedAt()))
+}
+
 // watch applies changes as they come.
-func (f *Follower) watch(ctx context.Context, heard func()) error {
+func (f *Follower) watch(ctx context.Context, heard func(func() error) error) error {
 	u, err := f.store.Upstream(f.server)
 	if err != nil {
 		return err
 	}
-	at := u.Position
-	if u.Snapshot != nil {
-		at = u.Snapshot.At
-	}
-	stream, err := f.client.WatchChanges(ctx, &feedv1.WatchChangesRequest{After: at.Message()})
+	stream, err := f.client.WatchChanges(ctx, &feedv1.WatchChangesRequest{After: u.At().Message()})
 	if err != nil {
 		return err
 	}
@@ -256,8 +268,7 @@ func (f *Follower) watch(ctx context.Context, heard func()) error {
 		case err := <-failed:
 			return err
 		case message := <-messages:
-			heard()
-			if err := f.apply(ctx, message); err != nil {
+			if err := heard(func() error { return f.apply(ctx, message) }); err != nil {
 				return err
 			}
 		}
@@ -305,11 +316,15 @@ func (f *Follower) apply(ctx context.Context, message *feedv1.WatchChangesRespon
 	if err != nil {
 		return err
 	}
+	if at := u.At(); !at.Equal(progress) {
+		return fmt.Errorf("%w: %s is said to be sent, %s came", store.ErrBrokenChain, progress, at)
+	}
 	if u.Snapshot != nil {
 		if !u.Snapshot.Complete() {
+			f.change(func(s *Status) { s.State, s.Head = federationv1.Node_SNAPSHOT, head.Revision })
 			return nil
 		}
-		if err := f.store.FinishSnapshot(ctx, f.server, now); err != nil {
+		if err := f.store.FinishSnapshot(ctx, f.server, asOf); err != nil {
 			return err
 		}
 		u.Snapshots++
@@ -317,10 +332,9 @@ func (f *Follower) apply(ctx context.Context, message *feedv1.WatchChangesRespon
 	f.change(func(s *Status) {
 		s.State = federationv1.Node_CATCHING_UP
 		if inSync {
-			s.State, s.AsOf = federationv1.Node_IN_SYNC, now
+			s.State, s.AsOf, s.Origins = federationv1.Node_IN_SYNC, now, message.GetOrigins()
 		}
 		s.Revision, s.Head, s.Snapshots = progress.Revision, head.Revision, u.Snapshots
-		s.Origins, s.Heard = message.GetOrigins(), now
 		s.LastError, s.LastErrorTime = "", time.Time{}
 	})
 	if now.Sub(f.noted) >= noteEvery {

@@ -53,30 +53,31 @@ func (s *Server) GetFeedState(context.Context, *feedv1.GetFeedStateRequest) (*fe
 // StreamSnapshot sends all records, a page to a message. Nothing is sent while
 // a read of the store is open.
 func (s *Server) StreamSnapshot(request *feedv1.StreamSnapshotRequest, stream grpc.ServerStreamingServer[feedv1.StreamSnapshotResponse]) error {
-	after := request.GetResumeAfter()
+	var after []byte
 	began := request.GetBeganAt()
 	if began != nil {
 		if _, _, err := s.store.Revisions(store.PositionFrom(began)); err != nil {
 			return refusal(err)
 		}
+		after = request.GetResumeAfter()
 	}
 	for {
-		records, last, at, err := s.store.SnapshotPage(after)
+		page, err := s.store.SnapshotPage(after)
 		if err != nil {
 			return err
 		}
-		page := &feedv1.StreamSnapshotResponse{Records: records, LastKey: last}
+		message := &feedv1.StreamSnapshotResponse{Records: page.Records, LastKey: page.LastKey}
 		if began == nil {
-			began = at.Message()
-			page.BeganAt = began
+			began = page.At.Message()
+			message.BeganAt = began
 		}
-		if last == nil {
-			page.EndedAt = at.Message()
+		if page.Next == nil {
+			message.EndedAt = page.At.Message()
 		}
-		if err := send(stream, page); err != nil || last == nil {
+		if err := send(stream, message); err != nil || page.Next == nil {
 			return err
 		}
-		after = last
+		after = page.Next
 	}
 }
 
@@ -87,6 +88,8 @@ func (s *Server) WatchChanges(request *feedv1.WatchChangesRequest, stream grpc.S
 	silence := time.NewTimer(0)
 	defer silence.Stop()
 	for {
+		// Before the read, so that it never tells of more than has been sent.
+		origins := s.origins()
 		revisions, head, err := s.store.Revisions(at)
 		if err != nil {
 			return refusal(err)
@@ -94,7 +97,7 @@ func (s *Server) WatchChanges(request *feedv1.WatchChangesRequest, stream grpc.S
 		if n := len(revisions); n > 0 {
 			at = store.PositionFrom(revisions[n-1].GetPosition())
 		}
-		message := &feedv1.WatchChangesResponse{Revisions: revisions, Progress: at.Message(), Head: head.Message(), Origins: s.origins()}
+		message := &feedv1.WatchChangesResponse{Revisions: revisions, Progress: at.Message(), Head: head.Message(), Origins: origins}
 		if err := send(stream, message); err != nil {
 			return err
 		}

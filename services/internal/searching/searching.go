@@ -162,15 +162,15 @@ func (s *Searcher) rebuild(ctx context.Context) error {
 	var after []byte
 	total := 0
 	for {
-		records, last, _, err := s.store.SnapshotPage(after)
+		page, err := s.store.SnapshotPage(after)
 		if err != nil {
 			return err
 		}
-		changes, err := indexable(records)
+		changes, err := indexable(page.Records)
 		if err != nil {
 			return err
 		}
-		if last == nil {
+		if page.Next == nil {
 			if err := s.apply(ctx, changes, began); err != nil {
 				return err
 			}
@@ -182,7 +182,7 @@ func (s *Searcher) rebuild(ctx context.Context) error {
 			return err
 		}
 		total += len(changes)
-		after = last
+		after = page.Next
 	}
 }
 

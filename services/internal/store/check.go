@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
-	"google.golang.org/protobuf/proto"
 
 	"cidsistem.example/proto/catalog"
 )
@@ -47,8 +46,18 @@ func (s *Store) Check(ctx context.Context) (Report, error) {
 func (s *Store) checkRecords(ctx context.Context, tx *bolt.Tx, report *Report) error {
 	want := map[indexEntry]bool{}
 	reader := Reader{tx}
-	_, err := reader.Walk(nil, -1, func(name catalog.Name, record proto.Message, _ []string) error {
+	err := tx.Bucket(bucketRecords).ForEach(func(k, v []byte) error {
 		report.Records++
+		name, err := decodeRecordKey(k)
+		if err != nil {
+			report.problem("a record cannot be read: %v", err)
+			return nil
+		}
+		record, err := decodeRecord(name, v)
+		if err != nil {
+			report.problem("a record cannot be read: %v", err)
+			return nil
+		}
 		r := catalog.RecordOf(record)
 		if r.Name() != name.String() {
 			report.problem("record %s carries the name %s", name, r.Name())

@@ -23,6 +23,13 @@ import (
 // ErrRequestReused says that a request id came back with another request.
 var ErrRequestReused = errors.New("the request id was used for another request")
 
+// MaxRecordBytes bounds a serialised record, so that pages and revisions always
+// fit into a message.
+const MaxRecordBytes = 1 << 20
+
+// ErrTooLarge says that a record has more than MaxRecordBytes.
+var ErrTooLarge = fmt.Errorf("the record has more than %d bytes", MaxRecordBytes)
+
 // A Request makes a write safe to repeat.
 type Request struct {
 	// ID is a UUID, 16 bytes; nil: the write is not safe to repeat.
@@ -99,12 +106,18 @@ func (s *Store) Commit(ctx context.Context, request Request, replay proto.Messag
 // no two states ever share one, whatever backup is put back.
 func seal(record proto.Message, stamp Stamp) error {
 	r := catalog.RecordOf(record)
+	if _, err := catalog.ParseName(r.Name()); err != nil {
+		return err
+	}
 	r.SetRevision(stamp.Revision)
 	r.SetUpdateTime(stamp.Time)
 	r.SetEtag("")
 	body, err := deterministic.Marshal(record)
 	if err != nil {
 		return fmt.Errorf("serialise %s: %w", r.Name(), err)
+	}
+	if len(body) > MaxRecordBytes {
+		return ErrTooLarge
 	}
 	digest := sha256.Sum256(body)
 	r.SetEtag(`"` + base64.RawURLEncoding.EncodeToString(digest[:12]) + `"`)
@@ -134,10 +147,16 @@ func (s *Store) apply(tx *bolt.Tx, request Request, stamp Stamp, outcome Outcome
 		}
 	}
 	for _, name := range outcome.Purge {
+		travelled, err := travels(tx, name)
+		if err != nil {
+			return err
+		}
 		if err := put(tx, name, nil, nil); err != nil {
 			return err
 		}
-		changes = append(changes, tombstone(name.String(), stamp.Revision, nil))
+		if travelled {
+			changes = append(changes, tombstone(name.String(), stamp.Revision, nil))
+		}
 	}
 	if len(outcome.Put)+len(outcome.Purge) > 0 {
 		if err := s.appendRevision(tx, changes); err != nil {
@@ -158,11 +177,17 @@ func (s *Store) travelling(tx *bolt.Tx, name catalog.Name, record proto.Message,
 	if seen != nil {
 		return recordChange(name.String(), seen, nil)
 	}
-	before, err := (Reader{tx}).Get(name)
-	if err != nil || before == nil || catalog.Narrow(before, registryv1.Visibility_NETWORK) == nil {
+	travelled, err := travels(tx, name)
+	if err != nil || !travelled {
 		return nil, err
 	}
 	return tombstone(name.String(), stamp.Revision, nil), nil
+}
+
+// travels tells whether readers of the feed know of a record as it is stored.
+func travels(tx *bolt.Tx, name catalog.Name) (bool, error) {
+	record, err := (Reader{tx}).Get(name)
+	return err == nil && record != nil && catalog.Narrow(record, registryv1.Visibility_NETWORK) != nil, err
 }
 
 func recordChange(name string, record proto.Message, hops []string) (*feedv1.Change, error) {

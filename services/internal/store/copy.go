@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -32,6 +33,8 @@ type Upstream struct {
 	Snapshots int64
 	// Snapshot is the one under way, nil for none.
 	Snapshot *Snapshot `json:",omitempty"`
+	// Scope under which the copy was taken.
+	Scope Scope
 }
 
 // Snapshot is a copy that is being taken beside the one in use.
@@ -52,9 +55,20 @@ func (p *Snapshot) Complete() bool { return !p.Ended.Zero() && p.At.Revision >= 
 
 // Scope says which comuni a copy may hold.
 type Scope struct {
-	// Comuni that the other server answers for; nil: whatever it offers and no
+	// Comuni that the other server answers for; none: whatever it offers and no
 	// other server has.
-	Comuni []string
+	Comuni []string `json:",omitempty"`
+	// Except are comuni that it may offer and that other servers answer for.
+	Except []string `json:",omitempty"`
+}
+
+// holds tells whether a comune may be in the copy.
+func (s Scope) holds(comune string) bool {
+	return (len(s.Comuni) == 0 || slices.Contains(s.Comuni, comune)) && !slices.Contains(s.Except, comune)
+}
+
+func (s Scope) equal(other Scope) bool {
+	return slices.Equal(s.Comuni, other.Comuni) && slices.Equal(s.Except, other.Except)
 }
 
 // Upstream reads the state of a copy.
@@ -208,12 +222,12 @@ func (s *Store) admit(tx *bolt.Tx, server string, scope Scope, change *feedv1.Ch
 	if comune == s.comune || slices.Contains(change.GetHops(), s.server) {
 		return name, false, nil
 	}
-	if scope.Comuni != nil && !slices.Contains(scope.Comuni, comune) {
+	if !scope.holds(comune) {
 		return name, false, nil
 	}
 	origins := tx.Bucket(bucketOrigins)
 	holder := string(origins.Get([]byte(comune)))
-	if holder == "" {
+	if holder == "" && change.GetRecord() != nil {
 		return name, true, origins.Put([]byte(comune), []byte(server))
 	}
 	return name, holder == server, nil
@@ -226,7 +240,7 @@ func (s *Store) ApplyRevisions(ctx context.Context, server string, scope Scope, 
 	var bodies []*feedv1.RevisionBody
 	var end Position
 	check := func(u Upstream) (err error) {
-		bodies, end, err = follow(*u.at(), revisions)
+		bodies, end, err = follow(u.At(), revisions)
 		return err
 	}
 	return s.changeUpstream(ctx, server, check, func(tx *bolt.Tx, u *Upstream) error {
@@ -243,7 +257,11 @@ func (s *Store) ApplyRevisions(ctx context.Context, server string, scope Scope, 
 				}
 			}
 		}
-		*u.at() = end
+		if u.Snapshot != nil {
+			u.Snapshot.At = end
+		} else {
+			u.Position = end
+		}
 		if !asOf.IsZero() {
 			u.AsOf = asOf
 		}
@@ -251,13 +269,13 @@ func (s *Store) ApplyRevisions(ctx context.Context, server string, scope Scope, 
 	})
 }
 
-// at is the position that revisions continue: that of the snapshot while one is
+// At is the position that revisions continue: that of the snapshot while one is
 // under way.
-func (u *Upstream) at() *Position {
+func (u Upstream) At() Position {
 	if u.Snapshot != nil {
-		return &u.Snapshot.At
+		return u.Snapshot.At
 	}
-	return &u.Position
+	return u.Position
 }
 
 // follow checks that revisions continue a position, digest by digest, and that
@@ -283,11 +301,22 @@ func follow(at Position, revisions []*feedv1.Revision) ([]*feedv1.RevisionBody, 
 }
 
 // readable tells whether the records of kinds that are known here can be read,
-// and carry the names that their changes give.
+// carry the names that their changes give, and came by servers that can be.
 func readable(changes []*feedv1.Change) error {
 	for _, change := range changes {
 		name, err := catalog.ParseName(change.GetName())
-		if err != nil || change.GetRecord() == nil {
+		if err != nil {
+			continue
+		}
+		if len(change.GetHops()) > maxHops {
+			return fmt.Errorf("%w: %s passed through more than %d servers", ErrBrokenChain, name, maxHops)
+		}
+		for _, hop := range change.GetHops() {
+			if !catalog.ValidID(hop) {
+				return fmt.Errorf("%w: %s passed through %.100q, which is no server", ErrBrokenChain, name, hop)
+			}
+		}
+		if change.GetRecord() == nil {
 			continue
 		}
 		record := name.Kind.New()
@@ -296,9 +325,6 @@ func readable(changes []*feedv1.Change) error {
 		}
 		if got := catalog.RecordOf(record).Name(); got != name.String() {
 			return fmt.Errorf("%w: %s carries the name %.200q", ErrBrokenChain, name, got)
-		}
-		if len(change.GetHops()) > maxHops {
-			return fmt.Errorf("%w: %s passed through more than %d servers", ErrBrokenChain, name, maxHops)
 		}
 	}
 	return nil
@@ -350,8 +376,28 @@ func (s *Store) take(tx *bolt.Tx, name catalog.Name, change *feedv1.Change) (*fe
 // maxChanges bounds the changes of one revision.
 const maxChanges = 500
 
+// revisions splits changes into parts that fit into a revision each.
+func revisions(changes []*feedv1.Change) iter.Seq[[]*feedv1.Change] {
+	return func(yield func([]*feedv1.Change) bool) {
+		from, size := 0, 0
+		for i, change := range changes {
+			if i-from == maxChanges || (i > from && size+proto.Size(change) > maxRevisionBytes) {
+				if !yield(changes[from:i]) {
+					return
+				}
+				from, size = i, 0
+			}
+			size += proto.Size(change)
+		}
+		if from < len(changes) {
+			yield(changes[from:])
+		}
+	}
+}
+
 // FinishSnapshot puts a complete snapshot in the place of the copy: only what
-// differs is changed and passed on, and what is not in it any more ends.
+// differs is changed and passed on, and what is not in it any more ends. asOf is
+// zero when the other server has gone on since.
 func (s *Store) FinishSnapshot(ctx context.Context, server string, asOf time.Time) error {
 	check := func(u Upstream) error {
 		if u.Snapshot == nil || !u.Snapshot.Complete() {
@@ -364,9 +410,9 @@ func (s *Store) FinishSnapshot(ctx context.Context, server string, asOf time.Tim
 		if err != nil {
 			return err
 		}
-		for chunk := range slices.Chunk(changes, maxChanges) {
+		for part := range revisions(changes) {
 			var passed []*feedv1.Change
-			for _, change := range chunk {
+			for _, change := range part {
 				name, err := catalog.ParseName(change.GetName())
 				if err != nil {
 					return err
@@ -381,8 +427,11 @@ func (s *Store) FinishSnapshot(ctx context.Context, server string, asOf time.Tim
 				return err
 			}
 		}
-		u.Position, u.AsOf, u.Snapshot = u.Snapshot.At, asOf, nil
+		u.Position, u.Snapshot = u.Snapshot.At, nil
 		u.Snapshots++
+		if !asOf.IsZero() {
+			u.AsOf = asOf
+		}
 		return clearStaging(tx, server)
 	})
 }
@@ -447,24 +496,69 @@ func (s *Store) Holders() (map[string]string, error) {
 
 // Keep sets the members: copies of servers that are not in scopes any more, and
 // of comuni that a server no longer answers for, end here and at every reader.
+// Where a server's copy may now hold what it did not before, it is taken anew.
 func (s *Store) Keep(ctx context.Context, scopes map[string]Scope) error {
 	return s.db.Write(ctx, func(tx *bolt.Tx) (boltkit.Apply, error) {
 		gone := map[string]bool{}
 		err := tx.Bucket(bucketOrigins).ForEach(func(comune, server []byte) error {
 			scope, member := scopes[string(server)]
-			if !member || (scope.Comuni != nil && !slices.Contains(scope.Comuni, string(comune))) {
+			if !member || !scope.holds(string(comune)) {
 				gone[string(comune)] = true
 			}
 			return nil
 		})
-		if err != nil || len(gone) == 0 {
+		if err != nil {
 			return nil, err
 		}
-		return func(tx *bolt.Tx) error { return s.drop(tx, gone, scopes) }, nil
+		var former []string
+		err = tx.Bucket(bucketUpstreams).ForEach(func(server, _ []byte) error {
+			if _, member := scopes[string(server)]; !member {
+				former = append(former, string(server))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		anew := map[string]Upstream{}
+		for server, scope := range scopes {
+			u, err := readUpstream(tx, server)
+			if err != nil {
+				return nil, err
+			}
+			freed := len(gone) > 0 && len(scope.Comuni) == 0
+			if freed || !u.Scope.equal(scope) {
+				u.Position, u.Snapshot, u.Scope = Position{}, nil, scope
+				anew[server] = u
+			}
+		}
+		if len(gone)+len(former)+len(anew) == 0 {
+			return nil, nil
+		}
+		return func(tx *bolt.Tx) error {
+			if err := s.drop(tx, gone); err != nil {
+				return err
+			}
+			for _, server := range former {
+				if err := errors.Join(tx.Bucket(bucketUpstreams).Delete([]byte(server)), clearStaging(tx, server)); err != nil {
+					return err
+				}
+			}
+			for server, u := range anew {
+				if err := writeUpstream(tx, server, u); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil
 	})
 }
 
-func (s *Store) drop(tx *bolt.Tx, gone map[string]bool, scopes map[string]Scope) error {
+// drop ends all records of some comuni.
+func (s *Store) drop(tx *bolt.Tx, gone map[string]bool) error {
+	if len(gone) == 0 {
+		return nil
+	}
 	var names []catalog.Name
 	c := tx.Bucket(bucketRecords).Cursor()
 	for k, _ := c.First(); k != nil; k, _ = c.Next() {
@@ -489,14 +583,8 @@ func (s *Store) drop(tx *bolt.Tx, gone map[string]bool, scopes map[string]Scope)
 		}
 	}
 	for comune := range gone {
-		server := string(tx.Bucket(bucketOrigins).Get([]byte(comune)))
 		if err := tx.Bucket(bucketOrigins).Delete([]byte(comune)); err != nil {
 			return err
-		}
-		if _, member := scopes[server]; !member {
-			if err := errors.Join(tx.Bucket(bucketUpstreams).Delete([]byte(server)), clearStaging(tx, server)); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

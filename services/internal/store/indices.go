@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
@@ -24,7 +25,9 @@ func indexEntries(record proto.Message) map[indexEntry]bool {
 	}
 	r := catalog.RecordOf(record)
 	for _, ref := range catalog.References(record) {
-		entries[indexEntry{string(bucketReferrers), string(pairKey(ref.Target, r.Name()))}] = true
+		if indexable(ref.Target) {
+			entries[indexEntry{string(bucketReferrers), string(pairKey(ref.Target, r.Name()))}] = true
+		}
 	}
 	if due, ok := catalog.DueTime(record); ok && !r.Deleted() {
 		entries[indexEntry{string(bucketDue), string(timeKey(due, r.Name()))}] = true
@@ -33,6 +36,15 @@ func indexEntries(record proto.Message) map[indexEntry]bool {
 		entries[indexEntry{string(bucketPurges), string(timeKey(purge, r.Name()))}] = true
 	}
 	return entries
+}
+
+// maxTarget is longer than any name.
+const maxTarget = 512
+
+// indexable tells whether a name that a record points to can be part of a key.
+// Copies may hold anything; what is no name is found by nobody.
+func indexable(target string) bool {
+	return len(target) <= maxTarget && strings.IndexByte(target, separator) < 0
 }
 
 // put replaces a record, or removes it when stored is nil, and changes the

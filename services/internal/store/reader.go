@@ -77,8 +77,8 @@ type Query struct {
 	ShowDeleted bool
 	// RefersTo lists only records that point to this one; empty for all.
 	RefersTo string
-	// DueBefore lists only records that need attention before this time, by that
-	// time; zero for all.
+	// DueBefore lists only living records that need attention before this time; in
+	// the order of that time unless RefersTo is set. Zero for all.
 	DueBefore time.Time
 	// Reader is who asks: records and contacts that are not for them are left out.
 	Reader registryv1.Visibility
@@ -88,31 +88,53 @@ type Query struct {
 // be short, or empty, and still have a next one.
 const maxScan = 5000
 
+// maxPageBytes is how many bytes of records make a page full: with one more
+// record it still fits into a message.
+const maxPageBytes = 1 << 20
+
 // List reads a page. The key is nil after the last page.
 func (r Reader) List(q Query) (records []proto.Message, after []byte, err error) {
-	candidates := r.candidates(q)
-	scanned := 0
-	for at, err := range candidates {
+	scanned, size := 0, 0
+	for at, err := range r.candidates(q) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(records) == q.Limit || scanned == maxScan {
+		if len(records) == q.Limit || scanned == maxScan || size >= maxPageBytes {
 			return records, after, nil
 		}
 		scanned++
 		after = bytes.Clone(at.key)
+		if !q.about(at.name) {
+			continue
+		}
 		record, err := r.Get(at.name)
 		if err != nil {
 			return nil, nil, err
 		}
-		if record == nil || (!q.ShowDeleted && catalog.RecordOf(record).Deleted()) {
+		if record == nil || !q.wants(record) {
 			continue
 		}
 		if record = catalog.Narrow(record, q.Reader); record != nil {
 			records = append(records, record)
+			size += proto.Size(record)
 		}
 	}
 	return records, nil, nil
+}
+
+// about tells whether a record can be in the list, by its name.
+func (q Query) about(name catalog.Name) bool {
+	return name.Kind == q.Kind && bytes.HasPrefix(recordKey(name), recordPrefix(q.Kind, q.Within))
+}
+
+// wants tells whether a record is in the list, by what is in it.
+func (q Query) wants(record proto.Message) bool {
+	deleted := catalog.RecordOf(record).Deleted()
+	if q.DueBefore.IsZero() {
+		return q.ShowDeleted || !deleted
+	}
+	due, ok := catalog.DueTime(record)
+	return ok && !deleted && due.Before(q.DueBefore)
 }
 
 // A candidate is a record that a query may list, and its key in the index that
@@ -127,7 +149,6 @@ type candidate struct {
 func (r Reader) candidates(q Query) iter.Seq2[candidate, error] {
 	bucket, from, nameOf := r.tx.Bucket(bucketRecords), recordPrefix(q.Kind, q.Within), decodeRecordKey
 	until := func(key []byte) bool { return !bytes.HasPrefix(key, from) }
-	parent := from
 	switch {
 	case q.RefersTo != "":
 		bucket, from = r.tx.Bucket(bucketReferrers), append([]byte(q.RefersTo), separator)
@@ -147,7 +168,7 @@ func (r Reader) candidates(q Query) iter.Seq2[candidate, error] {
 			}
 			return catalog.ParseName(name)
 		}
-		end := timeKey(q.DueBefore, "")
+		end := timeKey(q.DueBefore.Add(time.Second-1), "")
 		until = func(key []byte) bool { return bytes.Compare(key, end) >= 0 }
 	}
 	return func(yield func(candidate, error) bool) {
@@ -160,9 +181,6 @@ func (r Reader) candidates(q Query) iter.Seq2[candidate, error] {
 		}
 		for ; key != nil && !until(key); key, _ = c.Next() {
 			name, err := nameOf(key)
-			if err == nil && (name.Kind != q.Kind || !bytes.HasPrefix(recordKey(name), parent)) {
-				continue
-			}
 			if !yield(candidate{key, name}, err) {
 				return
 			}

@@ -14,15 +14,33 @@ import (
 // snapshotPage is the number of records that one read of a snapshot looks at.
 const snapshotPage = 256
 
-// SnapshotPage reads the records after a key as readers of the feed may see
-// them. last is nil after the last page; at is where the feed stood at the
-// moment of the read.
-func (s *Store) SnapshotPage(after []byte) (records []*feedv1.Change, last []byte, at Position, err error) {
-	err = s.db.View(func(tx *bolt.Tx) error {
-		if at, err = readPlace(tx, metaHead); err != nil {
+// A Page is a part of a snapshot.
+type Page struct {
+	// Records as readers of the feed may see them.
+	Records []*feedv1.Change
+	// LastKey is the key of the last of Records; a reader whose snapshot broke goes
+	// on after it. Empty when there are none.
+	LastKey []byte
+	// Next is where the next page begins, nil after the last one. It may name a
+	// record that does not travel, and is not for readers of the feed.
+	Next []byte
+	// At is where the feed stood at the moment of the read.
+	At Position
+}
+
+// SnapshotPage reads the records after a key.
+func (s *Store) SnapshotPage(after []byte) (Page, error) {
+	var page Page
+	err := s.db.View(func(tx *bolt.Tx) (err error) {
+		if page.At, err = readPlace(tx, metaHead); err != nil {
 			return err
 		}
-		last, err = (Reader{tx}).Walk(after, snapshotPage, func(name catalog.Name, record proto.Message, hops []string) error {
+		size, full := 0, false
+		last, err := (Reader{tx}).Walk(after, snapshotPage, func(name catalog.Name, record proto.Message, hops []string) error {
+			if full = size >= maxPageBytes; full {
+				return nil
+			}
+			page.Next = recordKey(name)
 			seen := catalog.Narrow(record, registryv1.Visibility_NETWORK)
 			if seen == nil {
 				return nil
@@ -31,12 +49,16 @@ func (s *Store) SnapshotPage(after []byte) (records []*feedv1.Change, last []byt
 				hops = append(slices.Clone(hops), s.server)
 			}
 			change, err := s.asStored(tx, name, record, seen, hops)
-			records = append(records, change)
+			page.Records, page.LastKey = append(page.Records, change), page.Next
+			size += len(change.GetRecord().GetValue())
 			return err
 		})
+		if last == nil && !full {
+			page.Next = nil
+		}
 		return err
 	})
-	return records, last, at, err
+	return page, err
 }
 
 // asStored sends the stored bytes where all of the record travels, so that

@@ -37,6 +37,9 @@ type Options struct {
 	NoSync bool
 	// BeforeCommit can make a commit fail: for tests of the fence.
 	BeforeCommit func() error
+
+	// existing refuses a file that no server has claimed.
+	existing bool
 }
 
 // Store is an open data file. It is safe for concurrent use.
@@ -52,8 +55,12 @@ type Store struct {
 	bell chan struct{} // closed and replaced when head moves
 }
 
-// ErrWrongServer says that the file belongs to another server.
-var ErrWrongServer = errors.New("the data file belongs to another server")
+var (
+	// ErrWrongServer says that the file belongs to another server.
+	ErrWrongServer = errors.New("the data file belongs to another server")
+	// ErrNoStore says that the file belongs to no server.
+	ErrNoStore = errors.New("the file is not the data file of a server")
+)
 
 // Open opens the data file of a server, makes it when it is not there, and
 // brings an older layout up to date after copying the file aside.
@@ -71,14 +78,14 @@ func Open(options Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{db: db, server: options.ServerID, comune: options.Comune, now: options.Now, log: options.Logger, bell: make(chan struct{})}
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(options.existing); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", options.Path, err), db.Close())
 	}
 	return s, nil
 }
 
 // prepare migrates, claims the file for the server, and reads the head.
-func (s *Store) prepare() error {
+func (s *Store) prepare(existing bool) error {
 	var schema int
 	var server, kinds string
 	err := s.db.View(func(tx *bolt.Tx) (err error) {
@@ -91,6 +98,9 @@ func (s *Store) prepare() error {
 	})
 	if err != nil {
 		return err
+	}
+	if existing && server == "" {
+		return ErrNoStore
 	}
 	if server != "" && server != s.server {
 		return fmt.Errorf("%w: %s, not %s", ErrWrongServer, server, s.server)
@@ -225,7 +235,7 @@ func Restore(ctx context.Context, backup string, options Options) error {
 	}
 	defer func() { _ = os.Remove(work) }()
 	aside := options
-	aside.Path = work
+	aside.Path, aside.existing = work, true
 	s, err := Open(aside)
 	if err != nil {
 		return err
