@@ -4,135 +4,18 @@
 package federationtest
 
 import (
-	"context"
-	"errors"
-	"io"
-	"log/slog"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/test/bufconn"
 
 	"cidsistem.example/services/platform/grpcclient"
-	"cidsistem.example/services/platform/grpcserver"
-	"cidsistem.example/services/platform/lifecycle"
 	"cidsistem.example/services/registry"
 	"cidsistem.example/services/ufficiocomune"
 )
-
-// A Process is a running server of a test.
-type Process struct {
-	listener *bufconn.Listener
-	stop     context.CancelFunc
-	done     chan error
-	conns    []*grpc.ClientConn
-	closeAll func() error
-}
-
-// server is what a node and an office have in common.
-type server interface {
-	Interceptors() ([]grpc.UnaryServerInterceptor, []grpc.StreamServerInterceptor)
-	RegisterLocal(registrar grpc.ServiceRegistrar)
-	Tasks() []lifecycle.Task
-	Close() error
-}
-
-// Quiet is a logger that says nothing.
-func Quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
-
-func start(s server) *Process {
-	unary, stream := s.Interceptors()
-	g := grpcserver.New(grpcserver.Options{Insecure: true, Unary: unary, Stream: stream, Logger: Quiet()})
-	s.RegisterLocal(g.Registrar())
-	ctx, stop := context.WithCancel(context.Background())
-	p := &Process{listener: bufconn.Listen(1 << 20), stop: stop, done: make(chan error, 1), closeAll: s.Close}
-	var tasks sync.WaitGroup
-	for _, task := range s.Tasks() {
-		tasks.Go(func() { _ = task.Run(ctx) })
-	}
-	go func() {
-		err := g.Serve(ctx, p.listener)
-		tasks.Wait()
-		p.done <- errors.Join(err, s.Close())
-	}()
-	return p
-}
-
-// Stop stops the process in an orderly way.
-func (p *Process) Stop(t testing.TB) {
-	t.Helper()
-	p.stop()
-	for _, conn := range p.conns {
-		_ = conn.Close()
-	}
-	select {
-	case err := <-p.done:
-		if err != nil {
-			t.Errorf("a server did not stop in order: %v", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("a server did not stop within 20 s")
-	}
-}
-
-// Conn connects to the process, past all links.
-func (p *Process) Conn(t testing.TB) *grpc.ClientConn {
-	t.Helper()
-	conn, err := grpcclient.Dial("passthrough-"+t.Name()+":1", grpcclient.Options{
-		Insecure: true,
-		Dialer:   func(ctx context.Context, _ string) (net.Conn, error) { return p.listener.DialContext(ctx) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.conns = append(p.conns, conn)
-	return conn
-}
-
-// A Link leads from an office to a server; it can be cut and healed, and the
-// server behind it exchanged.
-type Link struct {
-	mu    sync.Mutex
-	to    *Process
-	cut   bool
-	conns []net.Conn
-}
-
-// errCut is what a cut link answers.
-var errCut = errors.New("the link is cut")
-
-func (l *Link) dial(ctx context.Context, _ string) (net.Conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.cut || l.to == nil {
-		return nil, errCut
-	}
-	conn, err := l.to.listener.DialContext(ctx)
-	if err == nil {
-		l.conns = append(l.conns, conn)
-	}
-	return conn, err
-}
-
-// Cut breaks the link and everything that goes over it.
-func (l *Link) Cut() { l.Lead(nil) }
-
-// Lead makes the link lead to a process; nil cuts it.
-func (l *Link) Lead(to *Process) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.to = to
-	for _, conn := range l.conns {
-		_ = conn.Close()
-	}
-	l.conns = nil
-}
 
 // A Node is a comune's node of a test, with the link that its office uses.
 type Node struct {
@@ -193,7 +76,7 @@ func (n *Node) Start(t testing.TB) {
 // Halt stops the node; its link is cut.
 func (n *Node) Halt(t testing.TB) {
 	t.Helper()
-	n.Link.Cut()
+	n.Link.Lead(nil)
 	n.Stop(t)
 	n.Process = nil
 }
@@ -234,7 +117,7 @@ func StartOffice(t testing.TB, id string, options ufficiocomune.Options, below .
 		})
 	}
 	o.options.Dial = func(m ufficiocomune.Member) (*grpc.ClientConn, error) {
-		return grpcclient.Dial(m.Address, grpcclient.Options{Insecure: true, Dialer: links[m.ID].dial})
+		return grpcclient.Dial(m.Address, grpcclient.Options{Insecure: true, Dialer: links[m.ID].Dial})
 	}
 	o.Start(t)
 	t.Cleanup(func() {
@@ -263,7 +146,7 @@ func (o *Office) Start(t testing.TB) {
 // Halt stops the office; its link is cut.
 func (o *Office) Halt(t testing.TB) {
 	t.Helper()
-	o.Link.Cut()
+	o.Link.Lead(nil)
 	o.Stop(t)
 	o.Process = nil
 }

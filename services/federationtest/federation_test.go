@@ -110,7 +110,7 @@ func TestOfficeStaysHonestWhenANodeIsCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nodes["pantelleria"].Link.Lead(nodes["pantelleria"].Process)
+	nodes["pantelleria"].Link.Heal()
 	federationtest.Eventually(t, "the change made meanwhile is at the office", office.Office.Changed, func() bool {
 		got, err := services.GetService(t.Context(), &registryv1.GetServiceRequest{
 			Name: changed.GetName(), ReadPreference: registryv1.ReadPreference_REPLICA_ONLY,

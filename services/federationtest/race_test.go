@@ -1,0 +1,6 @@
+//go:build race
+
+package federationtest
+
+// raceFactor is how much slower the race detector makes a history.
+const raceFactor = 10
