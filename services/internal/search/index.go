@@ -69,7 +69,8 @@ const saveWait = 30 * time.Second
 var positionKey = []byte("position")
 
 // Open opens the index in a folder of its own, which it makes where there is
-// none; no folder means an index in memory. An index that is damaged, or was
+// none; no folder means an index in memory, which is never compacted and is
+// meant for tests and for little that changes. An index that is damaged, or was
 // made by another version of this package, is discarded and made anew, at
 // position zero. An index that another process holds is an error.
 func Open(dir string, logger *slog.Logger) (*Index, error) {

@@ -124,6 +124,19 @@ func TestApplyRefusesWhatIsNoRecord(t *testing.T) {
 	}
 }
 
+func TestSearchEndsWithItsContext(t *testing.T) {
+	x := indexOf(t, service("one", "Gita"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, searched := x.Search(ctx, &registryv1.SearchRequest{Q: "gita"}, public)
+	_, suggested := x.Suggest(ctx, &registryv1.SuggestRequest{Q: "gita"}, public)
+	for what, err := range map[string]error{"search": searched, "suggest": suggested} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want the cancellation", what, err)
+		}
+	}
+}
+
 func TestReset(t *testing.T) {
 	dir := t.TempDir()
 	for _, x := range []*search.Index{open(t, ""), open(t, dir)} {

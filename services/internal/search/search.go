@@ -104,6 +104,9 @@ type searching struct {
 
 func (s *searching) expand(list []asked) error {
 	for _, a := range list {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
 		e, err := s.index.expand(textField, a, toleranceOf(a.text))
 		if err != nil {
 			return err

@@ -61,6 +61,9 @@ func typedIn(q string) []asked {
 
 func (s *searching) suggest(typed []asked, list *suggestions) error {
 	for _, a := range typed {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
 		tolerance := toleranceOf(a.text)
 		if tolerance == 0 && utf8.RuneCountInString(a.text) == 4 {
 			tolerance = 1
