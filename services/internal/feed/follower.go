@@ -321,6 +321,9 @@ func (f *Follower) apply(ctx context.Context, message *feedv1.WatchChangesRespon
 	}
 	if u.Snapshot != nil {
 		if !u.Snapshot.Complete() {
+			if inSync {
+				return fmt.Errorf("%w: the snapshot ended at %s, the head is %s", store.ErrBrokenChain, u.Snapshot.Ended, head)
+			}
 			f.change(func(s *Status) { s.State, s.Head = federationv1.Node_SNAPSHOT, head.Revision })
 			return nil
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/feedv1"
@@ -53,20 +54,21 @@ func (s *Server) GetFeedState(context.Context, *feedv1.GetFeedStateRequest) (*fe
 // StreamSnapshot sends all records, a page to a message. Nothing is sent while
 // a read of the store is open.
 func (s *Server) StreamSnapshot(request *feedv1.StreamSnapshotRequest, stream grpc.ServerStreamingServer[feedv1.StreamSnapshotResponse]) error {
-	var after []byte
-	began := request.GetBeganAt()
-	if began != nil {
-		if _, _, err := s.store.Revisions(store.PositionFrom(began)); err != nil {
-			return refusal(err)
-		}
-		after = request.GetResumeAfter()
+	began, after, err := s.resume(request)
+	if err != nil {
+		return refusal(err)
 	}
 	for {
 		page, err := s.store.SnapshotPage(after)
 		if err != nil {
 			return err
 		}
-		message := &feedv1.StreamSnapshotResponse{Records: page.Records, LastKey: page.LastKey}
+		message := &feedv1.StreamSnapshotResponse{Records: page.Records}
+		if len(page.LastKey) > 0 {
+			if message.LastKey, err = encodeMark(page); err != nil {
+				return err
+			}
+		}
 		if began == nil {
 			began = page.At.Message()
 			message.BeganAt = began
@@ -79,6 +81,35 @@ func (s *Server) StreamSnapshot(request *feedv1.StreamSnapshotRequest, stream gr
 		}
 		after = page.Next
 	}
+}
+
+// resume finds where a snapshot goes on. Where it began must still be kept, and
+// the moment of its last page be part of the history: an old file that was put
+// back since does not have all that was sent.
+func (s *Server) resume(request *feedv1.StreamSnapshotRequest) (began *feedv1.FeedPosition, after []byte, err error) {
+	if request.GetBeganAt() == nil {
+		return nil, nil, nil
+	}
+	marks := []*feedv1.FeedPosition{request.GetBeganAt()}
+	if len(request.GetResumeAfter()) > 0 {
+		var mark feedv1.StreamSnapshotRequest
+		if proto.Unmarshal(request.GetResumeAfter(), &mark) != nil {
+			return nil, nil, store.ErrDiverged // no mark of this program
+		}
+		marks, after = append(marks, mark.GetBeganAt()), mark.GetResumeAfter()
+	}
+	for _, mark := range marks {
+		if _, _, err := s.store.Revisions(store.PositionFrom(mark)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return request.GetBeganAt(), after, nil
+}
+
+// encodeMark tells a reader where to go on after a page: behind which record,
+// and at which position of the feed the page was read.
+func encodeMark(page store.Page) ([]byte, error) {
+	return proto.Marshal(&feedv1.StreamSnapshotRequest{ResumeAfter: page.LastKey, BeganAt: page.At.Message()})
 }
 
 // WatchChanges sends what follows a position, and a heartbeat when there is

@@ -43,7 +43,7 @@ type Snapshot struct {
 	Began Position
 	// At is how far the changes since then have been replayed onto it.
 	At Position
-	// LastKey is the last record's key, to resume a broken one.
+	// LastKey is what the last page gave to resume a broken one.
 	LastKey []byte
 	// Ended is where the feed stood at the end; the snapshot is exact once At has
 	// reached it. Zero while pages are still to come.
@@ -52,6 +52,18 @@ type Snapshot struct {
 
 // Complete tells whether the snapshot equals the other server at At.
 func (p *Snapshot) Complete() bool { return !p.Ended.Zero() && p.At.Revision >= p.Ended.Revision }
+
+// passes checks that revisions go through where the snapshot ended, if they go
+// that far: the pages are of another history when an old file was put back since.
+func (p *Snapshot) passes(revisions []*feedv1.Revision) error {
+	for _, revision := range revisions {
+		at := PositionFrom(revision.GetPosition())
+		if at.Revision == p.Ended.Revision && !at.Equal(p.Ended) {
+			return fmt.Errorf("%w: %s is not where the snapshot ended, %s", ErrBrokenChain, at, p.Ended)
+		}
+	}
+	return nil
+}
 
 // Scope says which comuni a copy may hold.
 type Scope struct {
@@ -240,7 +252,9 @@ func (s *Store) ApplyRevisions(ctx context.Context, server string, scope Scope, 
 	var bodies []*feedv1.RevisionBody
 	var end Position
 	check := func(u Upstream) (err error) {
-		bodies, end, err = follow(u.At(), revisions)
+		if bodies, end, err = follow(u.At(), revisions); err == nil && u.Snapshot != nil {
+			err = u.Snapshot.passes(revisions)
+		}
 		return err
 	}
 	return s.changeUpstream(ctx, server, check, func(tx *bolt.Tx, u *Upstream) error {
