@@ -258,8 +258,8 @@ func TestRecordLife(t *testing.T) {
 	if again := s.send("PATCH", path, `{"title":{"it":"Altro"}}`, "If-Match: "+etag); again.status != http.StatusPreconditionFailed {
 		t.Errorf("PATCH with an old etag: %d", again.status)
 	}
-	if any := s.send("PATCH", path, `{"summary":{"it":"Breve"}}`, "If-Match: *"); any.status != 200 {
-		t.Errorf("PATCH with If-Match: *: %d %s", any.status, any.body)
+	if held := s.send("PATCH", path, `{"summary":{"it":"Breve"}}`, "If-Match: *"); held.status != 200 {
+		t.Errorf("PATCH with If-Match: *: %d %s", held.status, held.body)
 	}
 	deleted := s.send("DELETE", path, "")
 	if deleted.status != 200 || deleted.json(t)["deleteTime"] == nil {

@@ -20,11 +20,11 @@ func parseIfMatch(values []string) (ifMatch, error) {
 	if len(values) == 0 {
 		return ifMatch{}, nil
 	}
-	tags, any, ok := parseTags(header)
+	tags, anything, ok := parseTags(header)
 	switch {
 	case !ok:
 		return ifMatch{}, invalid(fieldError{"If-Match", `must be an entity tag in quotes, as in the header ETag, or *`})
-	case any:
+	case anything:
 		return ifMatch{any: true}, nil
 	case len(tags) > 1:
 		return ifMatch{}, invalid(fieldError{"If-Match", "must be one entity tag: a record has no more"})
@@ -41,7 +41,7 @@ type entityTag struct {
 }
 
 // parseTags reads a list of entity tags or "*", as in If-Match and If-None-Match; ok is false when the header is neither.
-func parseTags(header string) (tags []entityTag, any, ok bool) {
+func parseTags(header string) (tags []entityTag, anything, ok bool) {
 	rest := strings.Trim(header, " \t")
 	if rest == "*" {
 		return nil, true, true
@@ -89,11 +89,11 @@ func (t entityTag) bare() string {
 // noneMatch evaluates If-None-Match against the ETag of an answer. When the client has the answer already, matched is the tag
 // by which it knows it.
 func noneMatch(header []string, etag string) (matched string, unchanged bool) {
-	tags, any, ok := parseTags(strings.Join(header, ","))
+	tags, anything, ok := parseTags(strings.Join(header, ","))
 	if !ok || etag == "" {
 		return "", false
 	}
-	if any {
+	if anything {
 		return etag, true
 	}
 	have := strings.TrimPrefix(etag, "W/")

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -39,7 +40,7 @@ func recovered(panicked any, w *watchedWriter, r *http.Request) (abort bool) {
 		return false
 	}
 	x := exchangeOf(r.Context())
-	if err, ok := panicked.(error); !ok || err != http.ErrAbortHandler {
+	if err, ok := panicked.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 		x.cause = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
 	}
 	if w.code != 0 {

@@ -153,7 +153,7 @@ func (s snapshot) beginning(field, with string, f func(*index.DictEntry)) error 
 }
 
 func eachEntry(dict index.FieldDict, f func(*index.DictEntry)) error {
-	defer dict.Close()
+	defer func() { _ = dict.Close() }()
 	for {
 		entry, err := dict.Next()
 		if err != nil {

@@ -191,7 +191,7 @@ func (s snapshot) walk(of records, wanted int) ([]ranked, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer dict.Close()
+	defer func() { _ = dict.Close() }()
 	var first []ranked
 	for ; len(first) < wanted; steps-- {
 		entry, err := dict.Next()

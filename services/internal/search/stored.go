@@ -113,7 +113,7 @@ func checkFiles(store string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	return root.View(func(tx *bolt.Tx) error {
 		states := tx.Bucket(util.BoltSnapshotsBucket)
 		if states == nil {

@@ -121,7 +121,7 @@ func TestHealedLinkIsUsableWithinTwoSeconds(t *testing.T) {
 						if since := time.Since(healed); since > 2*time.Second {
 							t.Fatalf("cut for %v: not usable %v after it healed: %v", cut, since, err)
 						}
-						time.Sleep(10 * time.Millisecond)
+						<-time.After(10 * time.Millisecond)
 					}
 				})
 			}

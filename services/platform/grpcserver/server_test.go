@@ -134,7 +134,7 @@ func TestDrainEndsAfterTenSeconds(t *testing.T) {
 		_, dial, stop := serve(t, intercept(func(ctx context.Context) error {
 			close(entered)
 			<-ctx.Done()
-			time.Sleep(time.Second) // what a handler still does after its context ended
+			<-time.After(time.Second) // what a handler still does after its context ended
 			returned = true
 			return ctx.Err()
 		}))
@@ -169,7 +169,7 @@ func TestNoHandlerOutlivesAFailedListener(t *testing.T) {
 		options := intercept(func(ctx context.Context) error {
 			close(entered)
 			<-ctx.Done()
-			time.Sleep(time.Second) // what a handler still does after its context ended
+			<-time.After(time.Second) // what a handler still does after its context ended
 			returned = true
 			return ctx.Err()
 		})

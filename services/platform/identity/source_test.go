@@ -223,11 +223,11 @@ func TestFilesAreLookedAtOnceASecond(t *testing.T) {
 		source := load(t, files)
 		before, after := source.Expires(), time.Now().Add(24*time.Hour)
 		ca.Write(t, files, "/comune/pantelleria", after)
-		time.Sleep(time.Second - 1)
+		<-time.After(time.Second - 1)
 		if got := source.Expires(); !got.Equal(before) {
 			t.Error("the files were read within the second")
 		}
-		time.Sleep(1)
+		<-time.After(1)
 		if got := source.Expires(); !got.Equal(after) {
 			t.Errorf("after a second the certificate ends %v, want the new one's %v", got, after)
 		}

@@ -37,7 +37,7 @@ func TestFirstFailureStopsTheOthers(t *testing.T) {
 		err := lifecycle.Run(t.Context(), quiet,
 			lifecycle.Task{Name: "gRPC", Run: func(ctx context.Context) error {
 				<-ctx.Done()
-				time.Sleep(3 * time.Second) // its own drain
+				<-time.After(3 * time.Second) // its own drain
 				closed = true
 				return nil
 			}},
