@@ -217,13 +217,26 @@ func findAnswer(tx *bolt.Tx, request Request, into proto.Message) (found bool, e
 	if v == nil {
 		return false, nil
 	}
-	if len(v) < 1+sha256.Size || v[0] != answerFormat {
-		return false, fmt.Errorf("%w: the answer of a request", errDamaged)
+	digest, body, err := decodeAnswer(v)
+	if err != nil {
+		return false, err
 	}
-	if !bytes.Equal(v[1:1+sha256.Size], request.Digest[:]) {
+	if digest != request.Digest {
 		return false, ErrRequestReused
 	}
-	return true, proto.Unmarshal(v[1+sha256.Size:], into)
+	return true, proto.Unmarshal(body, into)
+}
+
+func encodeAnswer(digest [sha256.Size]byte, body []byte) []byte {
+	return slices.Concat([]byte{answerFormat}, digest[:], body)
+}
+
+// decodeAnswer does not copy: the body is good as long as v is.
+func decodeAnswer(v []byte) (digest [sha256.Size]byte, body []byte, err error) {
+	if len(v) < 1+sha256.Size || v[0] != answerFormat {
+		return digest, nil, fmt.Errorf("%w: the answer of a request", errDamaged)
+	}
+	return [sha256.Size]byte(v[1 : 1+sha256.Size]), v[1+sha256.Size:], nil
 }
 
 func saveAnswer(tx *bolt.Tx, request Request, when time.Time, answer proto.Message) error {
@@ -231,8 +244,7 @@ func saveAnswer(tx *bolt.Tx, request Request, when time.Time, answer proto.Messa
 	if err != nil {
 		return fmt.Errorf("serialise an answer: %w", err)
 	}
-	value := slices.Concat([]byte{answerFormat}, request.Digest[:], body)
-	if err := tx.Bucket(bucketRequests).Put(request.ID, value); err != nil {
+	if err := tx.Bucket(bucketRequests).Put(request.ID, encodeAnswer(request.Digest, body)); err != nil {
 		return err
 	}
 	return tx.Bucket(bucketRequestsByTime).Put(timeKey(when, string(request.ID)), nil)

@@ -276,7 +276,7 @@ func (s *Store) ApplyRevisions(ctx context.Context, server string, scope Scope, 
 		} else {
 			u.Position = end
 		}
-		if !asOf.IsZero() {
+		if !asOf.IsZero() && u.Snapshot == nil {
 			u.AsOf = asOf
 		}
 		return nil
