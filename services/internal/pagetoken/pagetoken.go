@@ -85,7 +85,13 @@ func decode(request proto.Message, text string) (Token, error) {
 	if rest[0] > 1 || len(rest) < 2+length {
 		return Token{}, errInvalid
 	}
-	return Token{Live: rest[0] == 1, Comune: string(rest[2 : 2+length]), Key: bytes.Clone(rest[2+length:])}, nil
+	token := Token{Live: rest[0] == 1, Comune: string(rest[2 : 2+length])}
+	// An empty key is none, as in the token that was encoded: readers tell the
+	// beginning of a comune by it.
+	if key := rest[2+length:]; len(key) > 0 {
+		token.Key = bytes.Clone(key)
+	}
+	return token, nil
 }
 
 // listSum tells lists apart: all fields of the request but the page's own.
