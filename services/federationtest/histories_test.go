@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -98,12 +100,17 @@ type player struct {
 	found    error
 	requests int
 	titles   int
+	fixed    []*site // offices whose members stay
 }
 
 // play makes a federation, does random things to it, and sees it heal.
 func (p *player) play() {
 	p.federation()
 	p.must(p.run())
+	if rapid.IntRange(0, 7).Draw(p.T, "large") == 0 {
+		p.Log("more records than fit two pages of a snapshot")
+		p.must(p.anyNode().putsMany("molti"))
+	}
 	p.Repeat(p.operations())
 	p.Log("converge")
 	p.must(p.converge())
@@ -125,7 +132,7 @@ var beginning = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 // federation draws one of two levels.
 func (p *player) federation() {
 	first, second := p.node("primo"), p.node("secondo")
-	switch rapid.SampledFrom([]string{"two levels", "loop", "neighbours"}).Draw(p.T, "federation") {
+	switch rapid.SampledFrom([]string{"two levels", "loop", "neighbours", "two ways"}).Draw(p.T, "federation") {
 	case "two levels":
 		p.office("sopra", p.office("ufficio", first, second))
 	case "loop":
@@ -135,6 +142,12 @@ func (p *player) federation() {
 		a, b := p.office("ufficio-a", first), p.office("ufficio-b", second)
 		a.follow(b)
 		b.follow(a)
+	case "two ways":
+		a, b := p.office("ufficio-a", first), p.office("ufficio-b", first, second)
+		p.office("sopra", a, b)
+		// A comune stays with the member that it came from first, even when that
+		// one has it no more.
+		p.fixed = []*site{a, b}
 	}
 }
 
@@ -163,6 +176,8 @@ func (p *player) operations() map[string]func(*rapid.T) {
 		"clock":       {2, p.jumpClock},
 		"resync":      {1, p.resync},
 		"members":     {2, p.changeMembers},
+		"scope":       {1, p.changeScope},
+		"snapshot":    {2, p.breakSnapshot},
 		"wait":        {2, func() error { return nil }},
 	} {
 		for i := range operation.weight {
@@ -477,13 +492,59 @@ func (p *player) resync() error {
 	return office.server.Resync(p.ctx, m.id)
 }
 
+// changeable draws an office whose settings may change, and one of its members.
+func (p *player) changeable() (*site, *member) {
+	offices := slices.DeleteFunc(p.offices(), func(s *site) bool { return slices.Contains(p.fixed, s) })
+	office := rapid.SampledFrom(offices).Draw(p.T, "office")
+	return office, rapid.SampledFrom(office.members).Draw(p.T, "member")
+}
+
 // changeMembers takes a member out of an office's settings or puts it back.
 func (p *player) changeMembers() error {
-	office, m := p.anyMember()
+	office, m := p.changeable()
 	p.Logf("%s at %s: out %v", m.id, office.id, !m.out)
 	if err := errors.Join(office.observe(), office.stop()); err != nil {
 		return err
 	}
 	m.out = !m.out
 	return office.start()
+}
+
+// changeScope changes what an office lets come from another office.
+func (p *player) changeScope() error {
+	office, m := p.changeable()
+	if m.comune != "" {
+		return nil
+	}
+	comuni := rapid.SampledFrom([]string{"", "primo", "secondo", "primo secondo"}).Draw(p.T, "comuni")
+	p.Logf("%s says that %s answers for %q", office.id, m.id, comuni)
+	if err := errors.Join(office.observe(), office.stop()); err != nil {
+		return err
+	}
+	m.comuni = strings.Fields(comuni)
+	for _, other := range office.members {
+		// The settings may not say it twice: a node keeps its comune, of two
+		// offices the one that was drawn has it.
+		loses, has := other, m
+		if other.comune != "" {
+			loses, has = m, other
+		}
+		if loses != has {
+			loses.comuni = slices.DeleteFunc(slices.Clone(loses.comuni), func(c string) bool { return slices.Contains(has.comuni, c) })
+		}
+	}
+	return office.start()
+}
+
+// breakSnapshot asks for a new copy and breaks the link on the way.
+func (p *player) breakSnapshot() error {
+	office, m := p.anyMember()
+	if m.out {
+		return nil
+	}
+	bytes := rapid.SampledFrom([]int{1000, 30_000, 60_000, 100_000, 150_000}).Draw(p.T, "bytes")
+	p.Logf("%s takes the copy of %s anew; the link breaks after %d bytes", office.id, m.id, bytes)
+	m.link.Heal()
+	m.link.CutAfter(bytes)
+	return office.server.Resync(p.ctx, m.id)
 }

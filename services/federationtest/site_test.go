@@ -59,9 +59,13 @@ type siteServer interface {
 // A member is a site that an office follows.
 type member struct {
 	*site
-	link  *Link
-	scope store.Scope
-	out   bool // not in the office's settings at present
+	link   *Link
+	comuni []string // that the settings say it answers for; none: whatever it offers
+	out    bool     // not in the settings at present
+	// scope is what the copy may hold by all of the settings, and rescoped is true
+	// until a copy under a new scope is there.
+	scope    store.Scope
+	rescoped bool
 }
 
 // A backup is a copy of a data file, and the truth at its time.
@@ -139,12 +143,22 @@ func (s *site) options() store.Options {
 	}
 }
 
-// scopes are those of the members that are in the settings.
+// scopes works out what each copy of an office may hold: what other members are
+// said to answer for is not taken from those that offer whatever they have.
 func (s *site) scopes() map[string]store.Scope {
 	scopes := map[string]store.Scope{}
 	for _, m := range s.members {
+		scope := store.Scope{Comuni: m.comuni}
+		for _, other := range s.members {
+			if len(m.comuni) == 0 && !other.out {
+				scope.Except = append(scope.Except, other.comuni...)
+			}
+		}
+		slices.Sort(scope.Except)
+		m.rescoped = m.rescoped || !slices.Equal(scope.Except, m.scope.Except) || !slices.Equal(scope.Comuni, m.scope.Comuni)
+		m.scope = scope
 		if !m.out {
-			scopes[m.id] = m.scope
+			scopes[m.id] = scope
 		}
 	}
 	return scopes

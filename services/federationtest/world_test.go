@@ -89,7 +89,7 @@ func (w *world) office(id string, below ...*site) *site {
 func (s *site) follow(other *site) {
 	m := &member{site: other, link: &Link{}}
 	if other.comune != "" {
-		m.scope.Comuni = []string{other.comune}
+		m.comuni = []string{other.comune}
 	}
 	other.links = append(other.links, m.link)
 	s.members = append(s.members, m)
@@ -247,20 +247,19 @@ func (s *site) compareCopies(all contents, stands map[*member]store.Upstream) er
 			continue // what is left has no member: below
 		}
 		at := stands[m].Position
+		if at.Zero() {
+			// A new copy is under way; the old one in use is of some revision.
+			if !m.rescoped && !m.everOffered(s, copied, holders) {
+				return fmt.Errorf("%w: the copy of %s at %s, which is taken anew, never was", ErrEqual, m.id, s.id)
+			}
+			continue
+		}
+		m.rescoped = false
 		state, known := m.journal.states[string(at.Digest)]
 		if !known {
 			return fmt.Errorf("%w: the copy of %s at %s stands at %s, which never was", ErrReliable, m.id, s.id, at)
 		}
-		differs := copied.differs(m.offer(s, state, holders))
-		if at.Zero() && len(copied) > 0 {
-			// A new copy is under way; the old one in use is of some revision.
-			for _, state := range m.journal.states {
-				if differs = copied.differs(m.offer(s, state, holders)); differs == "" {
-					break
-				}
-			}
-		}
-		if differs != "" {
+		if differs := copied.differs(m.offer(s, state, holders, "")); differs != "" {
 			return fmt.Errorf("%w: the copy of %s at %s, revision %d, %s", ErrEqual, m.id, s.id, at.Revision, differs)
 		}
 	}
@@ -275,17 +274,35 @@ func (s *site) compareCopies(all contents, stands map[*member]store.Upstream) er
 	return nil
 }
 
-// offer is what of a member's records belongs into an office's copy.
-func (m *member) offer(office *site, state contents, holders map[string]string) contents {
+// offer is what of a member's records belongs into an office's copy: comuni
+// that the copy has, or that have no holder yet and may be taken from anyone.
+func (m *member) offer(office *site, state contents, holders map[string]string, free string) contents {
 	some := contents{}
 	for name, v := range state {
-		holder := holders[comuneOf(name)]
-		if (holder == "" || holder == m.id) && !slices.Contains(strings.Fields(v.hops), office.id) &&
-			(m.scope.Comuni == nil || slices.Contains(m.scope.Comuni, comuneOf(name))) {
+		holder, held := holders[comuneOf(name)]
+		if !held {
+			holder = free
+		}
+		if (holder == m.id || holder == "") && !slices.Contains(strings.Fields(v.hops), office.id) && m.covers(comuneOf(name)) {
 			some[name] = v
 		}
 	}
 	return some
+}
+
+// everOffered tells whether a copy is what a member offered at some time.
+func (m *member) everOffered(office *site, copied contents, holders map[string]string) bool {
+	for _, state := range m.journal.states {
+		if copied.differs(m.offer(office, state, holders, "nobody")) == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// covers tells whether the settings let a comune come from a member.
+func (m *member) covers(comune string) bool {
+	return (len(m.scope.Comuni) == 0 || slices.Contains(m.scope.Comuni, comune)) && !slices.Contains(m.scope.Except, comune)
 }
 
 func comuneOf(name string) string { return strings.Split(name, "/")[1] }
@@ -391,7 +408,7 @@ func (w *world) complete(s *site) error {
 // offices that were passed already.
 func (s *site) federates(n *site, passed []*site) bool {
 	for _, m := range s.members {
-		if m.out || slices.Contains(passed, m.site) || (m.scope.Comuni != nil && !slices.Contains(m.scope.Comuni, n.comune)) {
+		if m.out || slices.Contains(passed, m.site) || !m.covers(n.comune) {
 			continue
 		}
 		if m.site == n || m.federates(n, append(slices.Clone(passed), s)) {
