@@ -338,6 +338,12 @@ func TestLoopsEnd(t *testing.T) {
 			t.Fatalf("a change came back to where it had been: %s after %s", a.Head(), before)
 		}
 	}
+	// What it dropped does not come back from those who had it from there.
+	must(t, a.Keep(t.Context(), map[string]store.Scope{"bb": {}}))
+	take(t, a, b, store.Scope{})
+	if got := holdings(t, a); len(got) > 0 {
+		t.Errorf("what was dropped came back: %v", got)
+	}
 	// A node that follows takes nothing of its own comune from others.
 	foreign := packed(t, "comuni/marsala/services/forged", service("forged"))
 	must(t, node.BeginSnapshot(t.Context(), "bb", b.Head()))
@@ -385,6 +391,16 @@ func TestEachComuneHasOneSource(t *testing.T) {
 	must(t, err)
 	if !maps.Equal(holders, map[string]string{"marsala": "first", "mazara": "second", "pantelleria": "third"}) {
 		t.Errorf("holders %v", holders)
+	}
+	// The end of a record is no claim to its comune.
+	at := store.Position{Epoch: []byte("fourth.........."), Digest: []byte{}}
+	must(t, to.BeginSnapshot(t.Context(), "fourth", at))
+	must(t, to.StagePage(t.Context(), "fourth", store.Scope{}, nil, nil, at))
+	must(t, to.FinishSnapshot(t.Context(), "fourth", c.Now()))
+	last := chained(t, at, ended("comuni/favignana/services/gone"))
+	must(t, to.ApplyRevisions(t.Context(), "fourth", store.Scope{}, []*feedv1.Revision{last}, c.Now()))
+	if holders, err := to.Holders(); err != nil || holders["favignana"] != "" {
+		t.Errorf("holders %v, %v", holders, err)
 	}
 	// A second snapshot of one leaves the others alone.
 	offer("second", store.Scope{}, service("again", of("mazara")))
