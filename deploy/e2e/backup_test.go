@@ -210,6 +210,7 @@ func (r *restored) noticed(before int64) {
 // both.
 func (r *restored) has(id string, want bool) {
 	r.t.Helper()
+	r.settle(r.t)
 	name := "comuni/" + r.comune + "/services/" + id
 	for _, server := range []string{r.comune, demo.Office} {
 		over := grpcTransport{r.conn(r.t, server)}

@@ -58,7 +58,7 @@ func TestBadInput(t *testing.T) {
 	}
 	r := run{
 		transport: grpcTransport{f.conn(t, demo.Office)}, failed: t.Fatalf,
-		vars: variables{"comune": "marsala", "id": "cattivo"},
+		vars: variables{"comune": "marsala", "id": unique("cattivo")},
 	}
 	r.play(t.Context(), given)
 	f.settle(t)

@@ -8,8 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,6 +167,12 @@ func sharedFederation(t *testing.T) (f *federation, nodeGateway string) {
 	})
 	return shared.federation, shared.nodeGateway
 }
+
+// rounds counts what left records in the shared federation.
+var rounds atomic.Int64
+
+// unique makes a word that no earlier test used, so that -count works too.
+func unique(word string) string { return word + strconv.FormatInt(rounds.Add(1), 10) }
 
 func stopShared() error {
 	if shared.federation == nil {

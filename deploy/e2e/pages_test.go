@@ -18,12 +18,13 @@ import (
 func TestPagesAreTheListWhateverTheirSize(t *testing.T) {
 	f, nodeGateway := sharedFederation(t)
 	const each = 7
+	id := unique("pagina")
 	var want []string
 	for _, comune := range demo.Comuni {
 		over := grpcTransport{f.conn(t, comune.ID)}
 		for i := range each {
 			made := succeeds(t, over, "PracticeService.CreatePractice", &registryv1.CreatePracticeRequest{
-				Parent: "comuni/" + comune.ID, PracticeId: fmt.Sprintf("pagina-%d", i),
+				Parent: "comuni/" + comune.ID, PracticeId: fmt.Sprintf("%s-%d", id, i),
 				Practice: &registryv1.Practice{Title: &registryv1.LocalizedText{It: "Pagina"}, Identifiers: []*registryv1.Identifier{{Scheme: "prova", Value: "pagine"}}},
 			})
 			want = append(want, find(made.body, "name").(string))
@@ -48,7 +49,7 @@ func TestPagesAreTheListWhateverTheirSize(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, size := range []int32{1, 2, 3, 6, 7, 8, 20, 21, 1000} {
-				got := readPages(t, test.over, test.parent, test.read, size)
+				got := readPages(t, test.over, test.parent, test.read, size, "/"+id+"-")
 				if diff := cmp.Diff(test.want, got); diff != "" {
 					t.Errorf("in pages of %d (-want +got):\n%s", size, diff)
 				}
@@ -57,8 +58,9 @@ func TestPagesAreTheListWhateverTheirSize(t *testing.T) {
 	}
 }
 
-// readPages reads all pages of a list, and checks each.
-func readPages(t *testing.T, over transport, parent string, read registryv1.ReadPreference, size int32) (names []string) {
+// readPages reads all pages of a list, checks each, and returns the names that
+// have an id in them: other tests leave records of their own.
+func readPages(t *testing.T, over transport, parent string, read registryv1.ReadPreference, size int32, id string) (names []string) {
 	t.Helper()
 	request := &registryv1.ListPracticesRequest{Parent: parent, PageSize: size, ReadPreference: read}
 	for pages := 0; pages < 100; pages++ {
@@ -68,7 +70,9 @@ func readPages(t *testing.T, over transport, parent string, read registryv1.Read
 			t.Errorf("a page of %d has %d records", size, len(list))
 		}
 		for _, record := range list {
-			names = append(names, find(record, "name").(string))
+			if name := find(record, "name").(string); strings.Contains(name, id) {
+				names = append(names, name)
+			}
 		}
 		if find(page, "coverage") == nil || find(page, "unreachable") != nil {
 			t.Errorf("page %d is not covered: %v", pages+1, page)
