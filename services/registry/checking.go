@@ -49,7 +49,7 @@ func (w *change) checkParent() error {
 	if !ok || parent.Kind.Singleton {
 		return nil
 	}
-	record, err := w.reader.Get(parent)
+	record, err := visible(w.reader, parent, w.who)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (w *change) dangling(ref catalog.Reference) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case record == nil:
+	case record == nil, catalog.Narrow(record, w.who) == nil && !w.referred[ref.Target]:
 		return ref.Target + " does not exist", nil
 	case catalog.RecordOf(record).Deleted():
 		return ref.Target + " is deleted", nil

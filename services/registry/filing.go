@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/api/httpbody"
@@ -103,7 +104,7 @@ func (s fileServer) UploadFile(stream grpc.ClientStreamingServer[registryv1.Uplo
 	info, err := s.node.files.Put(stream.Context(), &uploadReader{stream: stream}, header.GetSha256())
 	switch {
 	case errors.Is(err, files.ErrTooLarge):
-		return apierror.New(registryv1.ErrorReason_TOO_LARGE, err.Error())
+		return apierror.New(registryv1.ErrorReason_TOO_LARGE, err.Error(), apierror.With("limit_bytes", strconv.Itoa(files.MaxBytes)))
 	case errors.Is(err, files.ErrOtherContent):
 		return apierror.Invalid("header.sha256", err.Error())
 	case err != nil:

@@ -2,7 +2,11 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -34,7 +38,13 @@ func (n *Node) Write(ctx context.Context, r standard.Request) (proto.Message, er
 		outcome.DryRun = r.ValidateOnly()
 		return outcome, err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrRequestReused):
+		return nil, apierror.New(registryv1.ErrorReason_REQUEST_ID_REUSED, err.Error()+"; take a new one",
+			apierror.With("request_id", r.RequestID()), apierror.Field("requestId", err.Error()))
+	case errors.Is(err, store.ErrTooLarge):
+		return nil, apierror.New(registryv1.ErrorReason_TOO_LARGE, err.Error(), apierror.With("limit_bytes", strconv.Itoa(store.MaxRecordBytes)))
+	case err != nil:
 		return nil, err
 	}
 	if seen := catalog.Narrow(answer, who); seen != nil {
@@ -91,12 +101,20 @@ type change struct {
 	who     registryv1.Visibility
 	reader  store.Reader
 	stamp   store.Stamp
+	// referred are the names that the record pointed to before.
+	referred map[string]bool
 }
 
 func (w *change) decide() (store.Outcome, error) {
 	before, err := w.reader.Get(w.name)
 	if err != nil {
 		return store.Outcome{}, err
+	}
+	w.referred = map[string]bool{}
+	if before != nil {
+		for _, ref := range catalog.References(before) {
+			w.referred[ref.Target] = true
+		}
 	}
 	verb := w.request.Method.Verb
 	if verb == catalog.Create || (verb == catalog.Update && before == nil && w.request.AllowMissing()) {
@@ -231,20 +249,43 @@ func (w *change) unused() error {
 	if err != nil {
 		return err
 	}
-	var blockers []apierror.Detail
+	problems := map[string]string{}
 	for _, name := range referrers {
-		if name != w.name.String() {
-			blockers = append(blockers, apierror.Blocker(name, "refers to it"))
-		}
+		problems[name] = "refers to it"
 	}
 	for _, name := range inside {
-		blockers = append(blockers, apierror.Blocker(name, "is inside it"))
+		problems[name] = "is inside it"
 	}
-	if len(blockers) == 0 {
+	delete(problems, w.name.String())
+	if len(problems) == 0 {
 		return nil
 	}
-	return apierror.New(registryv1.ErrorReason_STILL_REFERRED_TO,
-		w.name.String()+" is still in use; change or delete the records that refer to it first", blockers...)
+	message := w.name.String() + " is still in use; change or delete the records that refer to it first"
+	var blockers []apierror.Detail
+	hidden := false
+	for _, text := range slices.Sorted(maps.Keys(problems)) {
+		seen, err := w.sees(text)
+		if err != nil {
+			return err
+		}
+		if seen {
+			blockers = append(blockers, apierror.Blocker(text, problems[text]))
+		} else if !hidden {
+			hidden = true
+			message += "; some are not for the caller to see"
+		}
+	}
+	return apierror.New(registryv1.ErrorReason_STILL_REFERRED_TO, message, blockers...)
+}
+
+// sees tells whether the caller may see a record.
+func (w *change) sees(text string) (bool, error) {
+	name, err := catalog.ParseName(text)
+	if err != nil {
+		return false, err
+	}
+	record, err := visible(w.reader, name, w.who)
+	return record != nil, err
 }
 
 func (w *change) undelete(before proto.Message) (store.Outcome, error) {

@@ -43,10 +43,12 @@ type standing struct {
 
 // standing looks at the copy of a comune.
 func (o *Office) standing(comune string, m *member) standing {
+	// Before the copy is looked at, so that it is never older than what is said of it.
 	status := m.follower.Status()
+	holder, err := o.store.Holder(comune)
 	s := standing{
 		comune: comune, member: m, asOf: status.AsOf, revision: status.Revision,
-		missing: status.AsOf.IsZero(), connected: status.State == federationv1.Node_IN_SYNC,
+		missing: status.AsOf.IsZero() || err != nil || holder != m.ID, connected: status.State == federationv1.Node_IN_SYNC,
 	}
 	if origin := originOf(status, comune); origin != nil {
 		s.asOf = s.asOf.Add(-origin.GetAge().AsDuration())
@@ -96,12 +98,38 @@ func missing(comune string) *registryv1.Coverage {
 	return &registryv1.Coverage{Comune: catalog.ComuneName(comune), State: registryv1.Coverage_MISSING}
 }
 
-// live says that the owner itself answered just now.
-func (o *Office) live(comune string) *registryv1.Coverage {
-	return &registryv1.Coverage{
-		Comune: catalog.ComuneName(comune), State: registryv1.Coverage_CURRENT, Live: true,
-		AsOfTime: timestamppb.New(o.store.Now()),
+// answered says how fresh what a member answered just now is. A comune's own
+// node is current; an ufficio comune below may itself have answered from a copy,
+// and says so. nil means that it had nothing.
+func (o *Office) answered(s standing, told *registryv1.Coverage) *registryv1.Coverage {
+	now := o.store.Now()
+	c := &registryv1.Coverage{
+		Comune: catalog.ComuneName(s.comune), State: told.GetState(), Revision: told.GetRevision(), Live: told.GetLive(),
+		AsOfTime: timestamppb.New(now),
 	}
+	switch told.GetState() {
+	case registryv1.Coverage_CURRENT:
+		return c
+	case registryv1.Coverage_STALE:
+		// As of when, by the clock of this server where it can tell.
+		c.AsOfTime = told.GetAsOfTime()
+		if !s.missing {
+			c.AsOfTime = timestamppb.New(s.asOf)
+		}
+		return c
+	default:
+		return nil
+	}
+}
+
+// coverageOf finds what an answer says of one comune.
+func coverageOf(list []*registryv1.Coverage, comune string) *registryv1.Coverage {
+	for _, c := range list {
+		if c.GetComune() == catalog.ComuneName(comune) {
+			return c
+		}
+	}
+	return nil
 }
 
 // askOwner decides whether a read goes to the owner first.
@@ -144,6 +172,18 @@ func silent(err error) bool {
 		return true
 	default:
 		return errors.Is(err, context.DeadlineExceeded)
+	}
+}
+
+// unanswered tells whether a read got no answer from the owner, so that the copy
+// must do: also where its server has a defect, or no time.
+func unanswered(err error) bool {
+	switch apierror.Reason(err) {
+	case registryv1.ErrorReason_ERROR_REASON_UNSPECIFIED, registryv1.ErrorReason_DEADLINE, registryv1.ErrorReason_INTERNAL_ERROR,
+		registryv1.ErrorReason_TOO_MANY_REQUESTS, registryv1.ErrorReason_NOT_ALLOWED, registryv1.ErrorReason_UNKNOWN_METHOD:
+		return true
+	default:
+		return silent(err)
 	}
 }
 

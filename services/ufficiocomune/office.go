@@ -115,7 +115,7 @@ func Open(ctx context.Context, settings Settings, options Options) (*Office, err
 func (o *Office) join(ctx context.Context, options Options) error {
 	scopes := map[string]store.Scope{}
 	for _, m := range o.settings.Members {
-		scopes[m.ID] = m.scope()
+		scopes[m.ID] = o.settings.scope(m)
 	}
 	if err := o.store.Keep(ctx, scopes); err != nil {
 		return fmt.Errorf("drop the copies of former members: %w", err)
@@ -125,7 +125,7 @@ func (o *Office) join(ctx context.Context, options Options) error {
 		if err != nil {
 			return fmt.Errorf("member %s: %w", m.ID, err)
 		}
-		follower, err := feed.NewFollower(o.store, m.ID, m.scope(), feedv1.NewFeedServiceClient(conn), o.log, o.ring)
+		follower, err := feed.NewFollower(o.store, m.ID, scopes[m.ID], feedv1.NewFeedServiceClient(conn), o.log, o.ring)
 		if err != nil {
 			return errors.Join(fmt.Errorf("member %s: %w", m.ID, err), conn.Close())
 		}

@@ -2,7 +2,10 @@ package ufficiocomune
 
 import (
 	"context"
+	"errors"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"cidsistem.example/proto/apierror"
@@ -41,11 +44,11 @@ func (o *Office) Get(ctx context.Context, r standard.Request) (proto.Message, er
 	}
 	f, s := r.Freshness(), o.standing(name.Comune(), m)
 	if o.askOwner(s, f) {
-		record, err := o.getLive(ctx, r, s, f)
+		record, coverage, err := o.getLive(ctx, r, s, f)
 		if err == nil {
-			return record, standard.SetCoverage(ctx, o.live(s.comune))
+			return record, standard.SetCoverage(ctx, coverage)
 		}
-		if !silent(err) {
+		if !unanswered(err) {
 			return nil, err
 		}
 		if !s.usable(o.store.Now(), f) {
@@ -62,17 +65,22 @@ func (o *Office) Get(ctx context.Context, r standard.Request) (proto.Message, er
 	return record, standard.SetCoverage(ctx, s.coverage(o.store.Now(), f.Limit))
 }
 
-func (o *Office) getLive(ctx context.Context, r standard.Request, s standing, f standard.Freshness) (proto.Message, error) {
+func (o *Office) getLive(ctx context.Context, r standard.Request, s standing, f standard.Freshness) (proto.Message, *registryv1.Coverage, error) {
 	ctx, cancel := o.budget(ctx, s, f)
 	defer cancel()
 	record := r.Method.NewResponse()
-	if err := s.member.conn.Invoke(rpc.OnBehalf(ctx), r.Method.Full, r.Message, record); err != nil {
-		return nil, err
+	var header metadata.MD
+	if err := s.member.conn.Invoke(rpc.OnBehalf(ctx), r.Method.Full, r.Message, record, grpc.Header(&header)); err != nil {
+		return nil, nil, err
+	}
+	coverage := o.answered(s, standard.CoverageOf(header))
+	if coverage == nil {
+		return nil, nil, unreachable(s.comune)
 	}
 	if seen := catalog.Narrow(record, rpc.Reader(ctx)); seen != nil {
-		return seen, nil
+		return seen, coverage, nil
 	}
-	return nil, apierror.NotFound(catalog.RecordOf(record).Name())
+	return nil, nil, apierror.NotFound(catalog.RecordOf(record).Name())
 }
 
 func (o *Office) getCopy(name catalog.Name, who registryv1.Visibility) (proto.Message, error) {
@@ -135,7 +143,20 @@ type listing struct {
 	freshness standard.Freshness
 	token     pagetoken.Token
 	page      standard.Page
+	bytes     int
 	full      bool
+}
+
+// pageBytes is how many bytes of records make a page full: with what one more
+// comune adds it still fits into a message.
+const pageBytes = 1 << 20
+
+// add takes records into the page.
+func (l *listing) add(records ...proto.Message) {
+	for _, record := range records {
+		l.bytes += proto.Size(record)
+	}
+	l.page.Records = append(l.page.Records, records...)
 }
 
 // visit adds the records of one comune, until the page is full, and always its
@@ -148,23 +169,30 @@ func (l *listing) visit(ctx context.Context, s standing) error {
 		l.cover(s.coverage(now, l.freshness.Limit))
 		return nil
 	}
+	if l.room() == 0 {
+		l.end(pagetoken.Token{Comune: s.comune})
+		l.cover(s.coverage(now, l.freshness.Limit))
+		return nil
+	}
 	token := l.token
 	if token.Comune != s.comune {
 		token = pagetoken.Token{}
 	}
-	startLive := token.Live || (token.Key == nil && l.office.askOwner(s, l.freshness))
-	if startLive {
-		err := l.readLive(ctx, s, string(token.Key))
+	if token.Live || (token.Key == nil && l.office.askOwner(s, l.freshness)) {
+		coverage, err := l.readLive(ctx, s, string(token.Key))
 		if err == nil {
-			l.cover(l.office.live(s.comune))
+			l.cover(coverage)
 			return nil
 		}
-		if !silent(err) {
+		if !unanswered(err) {
 			return err
 		}
 		if token.Live {
-			// The copy has other keys: the page cannot go on from it.
-			return unreachable(s.comune)
+			token, err = l.fromCopy(s, token)
+			if err != nil {
+				l.cover(missing(s.comune))
+				return nil
+			}
 		}
 		if !s.usable(now, l.freshness) {
 			l.cover(missing(s.comune))
@@ -186,8 +214,21 @@ func (l *listing) cover(c *registryv1.Coverage) {
 	}
 }
 
+// fromCopy turns the place where the owner's answers broke off into the same
+// place in the copy: both keep records under the same keys.
+func (l *listing) fromCopy(s standing, live pagetoken.Token) (pagetoken.Token, error) {
+	token, err := pagetoken.Decode(l.request.ForComune(s.comune, 0, "").Message, string(live.Key))
+	if err != nil || token.Live {
+		return pagetoken.Token{}, errors.New("the place is not one of a copy")
+	}
+	return token, nil
+}
+
 // room is how many records the page still takes.
 func (l *listing) room() int {
+	if l.bytes >= pageBytes {
+		return 0
+	}
 	return pagetoken.Size(l.request.PageSize(), 50, 1000) - len(l.page.Records)
 }
 
@@ -197,10 +238,6 @@ func (l *listing) readCopy(ctx context.Context, s standing, after []byte) error 
 		return nil
 	}
 	query.Limit, query.After = l.room(), after
-	if query.Limit == 0 {
-		l.end(pagetoken.Token{Comune: s.comune})
-		return nil
-	}
 	var records []proto.Message
 	err := l.office.store.View(func(reader store.Reader) (err error) {
 		records, after, err = reader.List(query)
@@ -209,35 +246,35 @@ func (l *listing) readCopy(ctx context.Context, s standing, after []byte) error 
 	if err != nil {
 		return err
 	}
-	l.page.Records = append(l.page.Records, records...)
+	l.add(records...)
 	if after != nil {
 		l.end(pagetoken.Token{Comune: s.comune, Key: after})
 	}
 	return nil
 }
 
-func (l *listing) readLive(ctx context.Context, s standing, token string) error {
-	if l.room() == 0 {
-		l.end(pagetoken.Token{Comune: s.comune})
-		return nil
-	}
+func (l *listing) readLive(ctx context.Context, s standing, token string) (*registryv1.Coverage, error) {
 	bounded, cancel := l.office.budget(ctx, s, l.freshness)
 	defer cancel()
 	ask := l.request.ForComune(s.comune, l.room(), token)
 	response := ask.Method.NewResponse()
 	if err := s.member.conn.Invoke(rpc.OnBehalf(bounded), ask.Method.Full, ask.Message, response); err != nil {
-		return err
+		return nil, err
 	}
 	page := standard.PageOf(ask, response)
+	coverage := l.office.answered(s, coverageOf(page.Coverage, s.comune))
+	if coverage == nil {
+		return nil, unreachable(s.comune)
+	}
 	for _, record := range page.Records {
 		if seen := catalog.Narrow(record, rpc.Reader(ctx)); seen != nil {
-			l.page.Records = append(l.page.Records, seen)
+			l.add(seen)
 		}
 	}
 	if page.NextPageToken != "" {
 		l.end(pagetoken.Token{Comune: s.comune, Live: true, Key: []byte(page.NextPageToken)})
 	}
-	return nil
+	return coverage, nil
 }
 
 // end closes the page; the next one begins at the token.

@@ -143,7 +143,11 @@ func (s searchServer) askOwner(ctx context.Context, request *registryv1.SearchRe
 			whole.Hits = append(whole.Hits, part.GetHits()...)
 		}
 		if ask.PageToken = part.GetNextPageToken(); ask.PageToken == "" || need <= 0 {
-			whole.Coverage = []*registryv1.Coverage{s.office.live(owner.comune)}
+			coverage := s.office.answered(owner, coverageOf(part.GetCoverage(), owner.comune))
+			if coverage == nil {
+				return nil, unreachable(owner.comune)
+			}
+			whole.Coverage = []*registryv1.Coverage{coverage}
 			return whole, nil
 		}
 	}

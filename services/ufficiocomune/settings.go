@@ -117,7 +117,21 @@ func (m Member) validate() error {
 	return nil
 }
 
-// scope says which comuni the copy of the member may hold.
+// scope says which comuni the copy of a member may hold: never one that another
+// member answers for by name.
+func (s *Settings) scope(m Member) store.Scope {
+	scope := m.scope()
+	if len(scope.Comuni) > 0 {
+		return scope
+	}
+	for _, other := range s.Members {
+		scope.Except = append(scope.Except, other.scope().Comuni...)
+	}
+	slices.Sort(scope.Except)
+	return scope
+}
+
+// scope has the comuni that the member answers for by name.
 func (m Member) scope() store.Scope {
 	if id, err := identity.ParseID(m.Identity); err == nil && id.Role == identity.RoleComune {
 		return store.Scope{Comuni: []string{id.Name}}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/gen/registryv1"
 )
@@ -16,6 +17,21 @@ const (
 	coverageKey = "cid-coverage"
 	asOfKey     = "cid-as-of"
 )
+
+// CoverageOf reads how fresh the single record of an answer is, nil when the
+// answer does not say.
+func CoverageOf(header metadata.MD) *registryv1.Coverage {
+	for _, state := range header.Get(coverageKey) {
+		c := &registryv1.Coverage{State: registryv1.Coverage_State(registryv1.Coverage_State_value[strings.ToUpper(state)])}
+		for _, asOf := range header.Get(asOfKey) {
+			if t, err := time.Parse(time.RFC3339Nano, asOf); err == nil {
+				c.AsOfTime = timestamppb.New(t)
+			}
+		}
+		return c
+	}
+	return nil
+}
 
 // SetCoverage tells with a single record how fresh it is.
 func SetCoverage(ctx context.Context, coverage *registryv1.Coverage) error {

@@ -101,11 +101,15 @@ func (r Request) response(page Page) proto.Message {
 	return response
 }
 
-// PageOf reads a list's response message.
+// PageOf reads a list's response message: records, next page, coverage.
 func PageOf(r Request, response proto.Message) Page {
 	m := response.ProtoReflect()
 	fields := m.Descriptor().Fields()
 	page := Page{NextPageToken: m.Get(fields.ByName("next_page_token")).String()}
+	coverage := m.Get(fields.ByName("coverage")).List()
+	for i := range coverage.Len() {
+		page.Coverage = append(page.Coverage, coverage.Get(i).Message().Interface().(*registryv1.Coverage))
+	}
 	records := m.Get(fields.ByName(protoreflect.Name(r.Method.Kind.Collection))).List()
 	for i := range records.Len() {
 		page.Records = append(page.Records, records.Get(i).Message().Interface())

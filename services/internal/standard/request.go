@@ -135,6 +135,9 @@ func (r Request) PageSize() int32 {
 	return 0
 }
 
+// RequestID makes the write safe to repeat, empty for none.
+func (r Request) RequestID() string { return r.text("request_id") }
+
 // PageToken is the token of the page that was asked for.
 func (r Request) PageToken() string { return r.text("page_token") }
 
@@ -175,7 +178,7 @@ func (r Request) Freshness() Freshness {
 
 // Repeatable makes the write safe to repeat when it has a request id.
 func (r Request) Repeatable() (store.Request, error) {
-	id := r.text("request_id")
+	id := r.RequestID()
 	if id == "" {
 		return store.Request{}, nil
 	}
@@ -195,7 +198,7 @@ func (r Request) Repeatable() (store.Request, error) {
 // WithRequestID returns the request with a request id: its own, or a new one, so
 // that passing it on is safe to repeat.
 func (r Request) WithRequestID() Request {
-	if r.text("request_id") != "" {
+	if r.RequestID() != "" {
 		return r
 	}
 	message := proto.Clone(r.Message)

@@ -499,6 +499,16 @@ func (s *Store) difference(tx *bolt.Tx, server string) ([]*feedv1.Change, error)
 	return changes, nil
 }
 
+// Holder tells from which server the copy of a comune comes, empty for none.
+func (s *Store) Holder(comune string) (string, error) {
+	var server string
+	err := s.db.View(func(tx *bolt.Tx) error {
+		server = string(tx.Bucket(bucketOrigins).Get([]byte(comune)))
+		return nil
+	})
+	return server, err
+}
+
 // Holders tells from which server the copy of each comune comes.
 func (s *Store) Holders() (map[string]string, error) {
 	holders := map[string]string{}
