@@ -54,8 +54,17 @@ func (o *Office) standing(comune string, m *member) standing {
 		s.asOf = s.asOf.Add(-origin.GetAge().AsDuration())
 		s.revision, s.hops = origin.GetRevision(), origin.GetHops()
 		s.missing = s.missing || origin.GetMissing()
+	} else {
+		s.missing = s.missing || gaveUp(status, comune)
 	}
 	return s
+}
+
+// gaveUp tells whether a member said which comuni it answers for, and a comune
+// is not, or no longer, one of them.
+func gaveUp(status feed.Status, comune string) bool {
+	said := len(status.Origins) > 0 || status.State == federationv1.Node_IN_SYNC
+	return said && originOf(status, comune) == nil
 }
 
 func originOf(status feed.Status, comune string) *feedv1.OriginStatus {

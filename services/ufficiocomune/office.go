@@ -236,7 +236,7 @@ func (o *Office) Changed() <-chan struct{} {
 }
 
 // holders tells which member answers for each comune: by configuration, and for
-// the rest from whom the copy came first.
+// the rest from whom the copy came first, until that member gives it up.
 func (o *Office) holders() (map[string]*member, error) {
 	copies, err := o.store.Holders()
 	if err != nil {
@@ -244,7 +244,7 @@ func (o *Office) holders() (map[string]*member, error) {
 	}
 	holders := map[string]*member{}
 	for comune, id := range copies {
-		if m := o.members[id]; m != nil {
+		if m := o.members[id]; m != nil && !gaveUp(m.follower.Status(), comune) {
 			holders[comune] = m
 		}
 	}
