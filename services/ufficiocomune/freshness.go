@@ -63,8 +63,7 @@ func (o *Office) standing(comune string, m *member) standing {
 // gaveUp tells whether a member said which comuni it answers for, and a comune
 // is not, or no longer, one of them.
 func gaveUp(status feed.Status, comune string) bool {
-	said := len(status.Origins) > 0 || status.State == federationv1.Node_IN_SYNC
-	return said && originOf(status, comune) == nil
+	return status.Origins != nil && originOf(status, comune) == nil
 }
 
 func originOf(status feed.Status, comune string) *feedv1.OriginStatus {

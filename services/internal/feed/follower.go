@@ -61,7 +61,8 @@ type Status struct {
 	LastErrorTime time.Time
 	// Snapshots counts how often the copy was taken anew.
 	Snapshots int64
-	// Origins is what the server told of each comune at AsOf.
+	// Origins is what the server told of each comune at AsOf; nil: it told nothing
+	// since this follower was made.
 	Origins []*feedv1.OriginStatus
 }
 
@@ -335,7 +336,8 @@ func (f *Follower) apply(ctx context.Context, message *feedv1.WatchChangesRespon
 	f.change(func(s *Status) {
 		s.State = federationv1.Node_CATCHING_UP
 		if inSync {
-			s.State, s.AsOf, s.Origins = federationv1.Node_IN_SYNC, now, message.GetOrigins()
+			s.State, s.AsOf = federationv1.Node_IN_SYNC, now
+			s.Origins = append([]*feedv1.OriginStatus{}, message.GetOrigins()...)
 		}
 		s.Revision, s.Head, s.Snapshots = progress.Revision, head.Revision, u.Snapshots
 		s.LastError, s.LastErrorTime = "", time.Time{}
