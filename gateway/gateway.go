@@ -111,7 +111,10 @@ func (g *Gateway) route(site http.Handler) http.Handler {
 
 // canonical tells whether a path is spelt as ours are. The mux would answer others with a redirect, which is no problem document
 // and carries a change to another address.
-func canonical(p string) bool { return p == "/" || path.Clean(p) == strings.TrimSuffix(p, "/") }
+func canonical(p string) bool {
+	clean := path.Clean(p)
+	return p == clean || clean != "/" && p == clean+"/"
+}
 
 // site is everything outside the API.
 func (g *Gateway) site() (http.Handler, error) {
