@@ -47,7 +47,7 @@ func TestHistories(t *testing.T) {
 		t.Run(fmt.Sprintf("part%d", shard), func(t *testing.T) {
 			t.Parallel()
 			tell := new(sync.Once)
-			rapid.Check(t, func(rt *rapid.T) { history(t, rt, openFeedServer, tell) })
+			rapid.Check(t, func(rt *rapid.T) { feeds.play(t, rt, tell) })
 		})
 	}
 }
@@ -64,21 +64,47 @@ func checks(t *testing.T, n int) {
 	}
 }
 
-// history plays one history in a bubble of its own time. What it finds is
-// carried out of the bubble once all in it has ended. The first find is told at
-// once: looking for a shorter history may find another, or none.
-func history(t *testing.T, rt *rapid.T, open opener, tell *sync.Once) {
+// A game says what histories are played with.
+type game struct {
+	open        opener
+	federations []string
+	operations  func(*player) operations
+	large       bool                // some have more records than two pages of a snapshot
+	begin       func() (end func()) // what a bubble needs
+	converge    func(*world) error
+}
+
+// operations are what can happen, and how often each does.
+type operations map[string]struct {
+	weight int
+	do     func() error
+}
+
+var feeds = game{
+	open:        openFeedServer,
+	federations: []string{"two levels", "loop", "neighbours", "two ways"},
+	operations:  (*player).feedOperations,
+	large:       true,
+	begin:       func() func() { return func() {} },
+	converge:    (*world).converge,
+}
+
+// play plays one history in a bubble of its own time. What it finds is carried
+// out of the bubble once all in it has ended. The first find is told at once:
+// looking for a shorter history may find another, or none.
+func (g *game) play(t *testing.T, rt *rapid.T, tell *sync.Once) {
 	p := &player{T: rt}
 	var ended any
 	synctest.Test(t, func(*testing.T) {
 		defer func() { ended = recover() }()
-		w, err := newWorld(open)
+		defer g.begin()()
+		w, err := newWorld(g.open)
 		if err != nil {
 			rt.Fatal(err)
 		}
 		defer func() { p.found = cmp.Or(p.found, w.close()) }()
 		p.world = w
-		p.play()
+		p.play(g)
 	})
 	if p.found != nil {
 		tell.Do(func() { t.Logf("first found: %v", p.found) })
@@ -104,16 +130,25 @@ type player struct {
 }
 
 // play makes a federation, does random things to it, and sees it heal.
-func (p *player) play() {
-	p.federation()
+func (p *player) play(g *game) {
+	p.federation(g.federations)
 	p.must(p.run())
-	if rapid.IntRange(0, 7).Draw(p.T, "large") == 0 {
+	if g.large && rapid.IntRange(0, 7).Draw(p.T, "large") == 0 {
 		p.Log("more records than fit two pages of a snapshot")
 		p.must(p.anyNode().putsMany("molti"))
 	}
-	p.Repeat(p.operations())
+	actions := map[string]func(*rapid.T){"": func(*rapid.T) { p.must(p.check()) }}
+	for name, operation := range g.operations(p) {
+		for i := range operation.weight {
+			actions[fmt.Sprint(name, i)] = func(*rapid.T) {
+				p.must(operation.do())
+				p.pass()
+			}
+		}
+	}
+	p.Repeat(actions)
 	p.Log("converge")
-	p.must(p.converge())
+	p.must(g.converge(p.world))
 }
 
 // must ends the history at an error.
@@ -130,9 +165,9 @@ func (p *player) must(err error) {
 var beginning = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // federation draws one of two levels.
-func (p *player) federation() {
+func (p *player) federation(kinds []string) {
 	first, second := p.node("primo"), p.node("secondo")
-	switch rapid.SampledFrom([]string{"two levels", "loop", "neighbours", "two ways"}).Draw(p.T, "federation") {
+	switch rapid.SampledFrom(kinds).Draw(p.T, "federation") {
 	case "two levels":
 		p.office("sopra", p.office("ufficio", first, second))
 	case "loop":
@@ -151,13 +186,9 @@ func (p *player) federation() {
 	}
 }
 
-// operations are what can happen, the more often the more names it has.
-func (p *player) operations() map[string]func(*rapid.T) {
-	all := map[string]func(*rapid.T){"": func(*rapid.T) { p.must(p.check()) }}
-	for name, operation := range map[string]struct {
-		weight int
-		do     func() error
-	}{
+// feedOperations are what can happen to stores, feeds and followers.
+func (p *player) feedOperations() operations {
+	return operations{
 		"write":       {6, p.writeSome},
 		"twins":       {2, p.writeTwins},
 		"crowd":       {1, p.writeCrowd},
@@ -179,15 +210,7 @@ func (p *player) operations() map[string]func(*rapid.T) {
 		"scope":       {1, p.changeScope},
 		"snapshot":    {2, p.breakSnapshot},
 		"wait":        {2, func() error { return nil }},
-	} {
-		for i := range operation.weight {
-			all[fmt.Sprint(name, i)] = func(*rapid.T) {
-				p.must(operation.do())
-				p.pass()
-			}
-		}
 	}
-	return all
 }
 
 // pass lets some time pass.

@@ -70,7 +70,7 @@ func (c contents) after(changes []*feedv1.Change) (contents, error) {
 			continue
 		}
 		if _, was := c[name]; !was {
-			return nil, fmt.Errorf("%w: %s ends, and was never sent", ErrVisible, name)
+			return nil, fmt.Errorf("%w: %s ends, by %v, and was not there", ErrVisible, name, change.GetHops())
 		}
 		delete(result, name)
 	}

@@ -223,6 +223,30 @@ func (s *site) acknowledge(outcome store.Outcome) {
 		s.wrote++
 	}
 	s.owned.take(outcome)
+	s.acked = append(s.acked, acked{time.Now(), s.store.Head().Revision})
+}
+
+// purged takes out of the truth what a server that tidies up by itself has
+// purged, in its time, and tells how many records that were.
+func (s *site) purged() (gone int, err error) {
+	if !s.tidies {
+		return 0, nil
+	}
+	err = s.store.View(func(r store.Reader) error {
+		for name, record := range s.owned.records {
+			due := catalog.RecordOf(record).PurgeTime()
+			parsed, err := catalog.ParseName(name)
+			if err != nil {
+				return err
+			}
+			if !due.IsZero() && due.Before(s.clock.now()) && !r.Has(parsed) {
+				delete(s.owned.records, name)
+				gone++
+			}
+		}
+		return nil
+	})
+	return gone, err
 }
 
 // attempt makes a write that may fail: then it must leave nothing.

@@ -39,6 +39,8 @@ const (
 	ErrDurable Promise = "durable"
 	// ErrRepeatable: a repeated request gets its first answer and changes nothing.
 	ErrRepeatable Promise = "repeatable"
+	// ErrHonest: an answer is as fresh as it says.
+	ErrHonest Promise = "honest"
 	// ErrLoop: what goes round comes to an end.
 	ErrLoop Promise = "loops end"
 )

@@ -321,6 +321,13 @@ func (r *reader) verdict(truth *journal, floor store.Position) error {
 	return nil
 }
 
+// forget drops what was noted: it is of a history that ends here.
+func (r *reader) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resumed, r.refused = nil, nil
+}
+
 // stands is where the reader is.
 func (r *reader) stands() store.Position {
 	r.mu.Lock()

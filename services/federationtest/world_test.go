@@ -16,6 +16,7 @@ import (
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/ufficiocomune"
 )
 
 // A world is a federation with faults, and the truth about all of it.
@@ -60,6 +61,7 @@ func (w *world) close() error {
 			problems = append(problems, s.process.halt())
 		}
 	}
+	time.Sleep(time.Minute) // for whatever still waits for the time: it stands once the bubble's first goroutine ends
 	return errors.Join(append(problems, os.RemoveAll(w.dir))...)
 }
 
@@ -169,8 +171,19 @@ func (w *world) check() error {
 		if err := s.reader.verdict(s.journal, floor); err != nil {
 			return fmt.Errorf("feed of %s: %w", s.id, err)
 		}
+		if s.answers() {
+			if err := w.honest(s); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// answers tells whether a site is an office that answers reads.
+func (s *site) answers() bool {
+	_, whole := s.server.(*ufficiocomune.Office)
+	return whole
 }
 
 // examine compares the records of a site with the truth.
