@@ -31,8 +31,9 @@ func succeeds(t *testing.T, over transport, call string, request proto.Message) 
 	return got
 }
 
-// refused makes a call that must fail because the owner of the records is away.
-func refused(t *testing.T, over transport, call string, request proto.Message) answer {
+// unreachable makes a call that must fail because the owner of the records is
+// away.
+func unreachable(t *testing.T, over transport, call string, request proto.Message) answer {
 	t.Helper()
 	m, err := methodOf(call)
 	if err != nil {

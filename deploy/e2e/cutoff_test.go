@@ -59,13 +59,13 @@ func TestCutOffComune(t *testing.T) {
 		t.Errorf("the record is %q as of %q, want stale as of %v", record.meta["cid-coverage"], record.meta["cid-as-of"], asOf)
 	}
 	// Who wants nothing stale is told that there is nothing.
-	refused(t, rest, "ServiceService.ListServices", &registryv1.ListServicesRequest{Parent: island, ReadPreference: registryv1.ReadPreference_LIVE_ONLY})
+	unreachable(t, rest, "ServiceService.ListServices", &registryv1.ListServicesRequest{Parent: island, ReadPreference: registryv1.ReadPreference_LIVE_ONLY})
 
 	// A write is refused, on every attempt; the other comuni do not notice.
 	lost := create("sportello", "Sportello disabilità")
 	lost.RequestId = "5f0c5e1e-8f4e-4c63-9a5e-2f6f3f1d7a10"
 	for range 2 {
-		got := refused(t, rest, "ServiceService.CreateService", lost)
+		got := unreachable(t, rest, "ServiceService.CreateService", lost)
 		if wait, err := strconv.Atoi(got.meta["retry-after"]); err != nil || wait < 1 {
 			t.Errorf("Retry-After is %q, want seconds", got.meta["retry-after"])
 		}

@@ -70,7 +70,7 @@ func TestKills(t *testing.T) {
 	began := time.Now()
 	var feed chain
 	var downtime time.Duration
-	total := kills(t)
+	total, nextCheck := kills(t), checkEvery
 	for n := 1; n <= total; n++ {
 		pause(t, uptime())
 		node.Kill()
@@ -89,7 +89,8 @@ func TestKills(t *testing.T) {
 		}
 		downtime += time.Since(down)
 		f.conn(t, comune).ResetConnectBackoff()
-		if n/checkEvery > (n-1)/checkEvery || n == total {
+		if n >= nextCheck || n == total {
+			nextCheck += checkEvery
 			storm.check(t, f, comune, &feed)
 			t.Logf("%d kills, %s: %d writes acknowledged, %d of them only when repeated; feed at %d",
 				n, time.Since(began).Round(time.Second), storm.acknowledged.Load(), storm.repeated.Load(), feed.at.GetRevision())
@@ -162,12 +163,10 @@ func (c *client) run(ctx context.Context) {
 		select {
 		case <-pace.C:
 			c.storm.calm.RLock()
-			err := c.write(ctx)
+			c.err = c.write(ctx)
+			failed := c.err != nil
 			c.storm.calm.RUnlock()
-			if err != nil {
-				if ctx.Err() == nil {
-					c.err = err
-				}
+			if failed {
 				return
 			}
 		case <-ctx.Done():

@@ -101,13 +101,8 @@ func TestGracefulStop(t *testing.T) {
 		go func() { stopped <- f.Gateway.Stop(context.WithoutCancel(t.Context())) }()
 		// No new connection is taken once the stop has begun.
 		soon(t, 5*time.Second, func(ctx context.Context) error {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.HTTP()+"/status", http.NoBody)
-			if err != nil {
-				return err
-			}
-			request.Close = true
-			if response, err := http.DefaultClient.Do(request); err == nil {
-				return errors.Join(errors.New("the gateway still takes connections"), response.Body.Close())
+			if f.answers(ctx) == nil {
+				return errors.New("the gateway still takes connections")
 			}
 			return nil
 		})
@@ -129,6 +124,7 @@ func TestGracefulStop(t *testing.T) {
 		if err := f.Gateway.Start(); err != nil {
 			t.Fatal(err)
 		}
+		soon(t, 10*time.Second, f.answers)
 	})
 
 	t.Run("an ufficio comune that is being read", func(t *testing.T) {
@@ -168,6 +164,23 @@ func TestGracefulStop(t *testing.T) {
 		f.settle(t)
 		f.sameCopy(t, comune, demo.Office)
 	})
+}
+
+// answers asks the gateway for its status over a new connection.
+func (f *federation) answers(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.HTTP()+"/status", http.NoBody)
+	if err != nil {
+		return err
+	}
+	request.Close = true
+	response, err := new(http.Transport).RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d, %w", response.StatusCode, err)
+	}
+	return nil
 }
 
 // ended reads a stream to its end, and returns what ended it.

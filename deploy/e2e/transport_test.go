@@ -2,11 +2,28 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
+
+// A transport makes calls of the contract.
+type transport interface {
+	// call makes a call; of a stream of the server, the answer is its first
+	// message, or all the bytes of a file. content is what a file upload sends.
+	call(ctx context.Context, m method, request proto.Message, content []byte) (answer, error)
+	// expect turns what a case expects over gRPC into what this transport gives.
+	expect(m method, want expectation) expectation
+}
+
+// An expectation is how a call shall fail.
+type expectation struct {
+	reason, code string
+	http         int
+	fields       []string
+}
 
 // An answer is what came back over whatever transport.
 type answer struct {
