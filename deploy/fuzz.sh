@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the repository for FUZZTIME (default 30s), two at a
+# Runs every fuzz target of the repository for FUZZTIME (default 30s), three at a
 # time. A failure prints the input, which go keeps under testdata/fuzz.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -20,6 +20,6 @@ fuzz() {
 }
 export -f fuzz
 failed=0
-xargs -P 2 -L 1 bash -c 'fuzz "$0" "$1"' <<<"$targets" || failed=1
+xargs -P 3 -L 1 bash -c 'fuzz "$0" "$1"' <<<"$targets" || failed=1
 [ "$failed" -eq 0 ] && echo "$count passed, 0 failed" || echo "some fuzz targets failed"
 exit "$failed"
