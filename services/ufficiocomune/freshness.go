@@ -3,6 +3,7 @@ package ufficiocomune
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -54,16 +55,15 @@ func (o *Office) standing(comune string, m *member) standing {
 		s.asOf = s.asOf.Add(-origin.GetAge().AsDuration())
 		s.revision, s.hops = origin.GetRevision(), origin.GetHops()
 		s.missing = s.missing || origin.GetMissing()
-	} else {
-		s.missing = s.missing || gaveUp(status, comune)
 	}
+	s.missing = s.missing || gaveUp(status, comune)
 	return s
 }
 
 // gaveUp tells whether a member said which comuni it answers for, and a comune
 // is not, or no longer, one of them.
 func gaveUp(status feed.Status, comune string) bool {
-	return status.Origins != nil && originOf(status, comune) == nil
+	return status.Offers != nil && !slices.Contains(status.Offers, comune)
 }
 
 func originOf(status feed.Status, comune string) *feedv1.OriginStatus {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,9 +62,11 @@ type Status struct {
 	LastErrorTime time.Time
 	// Snapshots counts how often the copy was taken anew.
 	Snapshots int64
-	// Origins is what the server told of each comune at AsOf; nil: it told nothing
-	// since this follower was made.
+	// Origins is what the server told of each comune at AsOf.
 	Origins []*feedv1.OriginStatus
+	// Offers are the comuni that the server last said it answers for; nil: it never
+	// said so.
+	Offers []string
 }
 
 // NewFollower follows a server; notify is called after every change of Status.
@@ -78,7 +81,7 @@ func NewFollower(s *store.Store, server string, scope store.Scope, client feedv1
 		resync: make(chan struct{}, 1),
 		status: Status{
 			State: federationv1.Node_CONNECTING, StateTime: s.Now(), AsOf: u.AsOf,
-			Revision: u.Position.Revision, Head: u.Position.Revision, Snapshots: u.Snapshots,
+			Revision: u.Position.Revision, Head: u.Position.Revision, Snapshots: u.Snapshots, Offers: u.Offers,
 		},
 	}, nil
 }
@@ -306,7 +309,10 @@ func (f *Follower) apply(ctx context.Context, message *feedv1.WatchChangesRespon
 	inSync := progress.Revision == head.Revision
 	var asOf time.Time
 	if inSync {
-		asOf = now
+		asOf = now.Add(-oldest(message.GetOrigins()))
+	}
+	if err := f.noteOffers(ctx, message.GetOrigins()); err != nil {
+		return err
 	}
 	if len(message.GetRevisions()) > 0 {
 		if err := f.store.ApplyRevisions(ctx, f.server, f.scope, message.GetRevisions(), asOf); err != nil {
@@ -336,8 +342,7 @@ func (f *Follower) apply(ctx context.Context, message *feedv1.WatchChangesRespon
 	f.change(func(s *Status) {
 		s.State = federationv1.Node_CATCHING_UP
 		if inSync {
-			s.State, s.AsOf = federationv1.Node_IN_SYNC, now
-			s.Origins = append([]*feedv1.OriginStatus{}, message.GetOrigins()...)
+			s.State, s.AsOf, s.Origins = federationv1.Node_IN_SYNC, now, message.GetOrigins()
 		}
 		s.Revision, s.Head, s.Snapshots = progress.Revision, head.Revision, u.Snapshots
 		s.LastError, s.LastErrorTime = "", time.Time{}
@@ -351,10 +356,41 @@ func (f *Follower) apply(ctx context.Context, message *feedv1.WatchChangesRespon
 // note writes down when the copy was last complete, so that a restart does not
 // forget it.
 func (f *Follower) note(ctx context.Context) {
-	if asOf := f.Status().AsOf; !asOf.IsZero() {
-		if err := f.store.NoteAsOf(ctx, f.server, asOf); err != nil {
+	if status := f.Status(); !status.AsOf.IsZero() {
+		if err := f.store.NoteAsOf(ctx, f.server, status.AsOf.Add(-oldest(status.Origins))); err != nil {
 			f.log.Warn("completeness not written down", "error", err)
 		}
 		f.noted = f.store.Now()
 	}
+}
+
+// noteOffers writes down which comuni the server answers for when that changes,
+// before the end of the records of one that it gave up is taken into the copy.
+func (f *Follower) noteOffers(ctx context.Context, origins []*feedv1.OriginStatus) error {
+	offers := make([]string, 0, len(origins))
+	for _, origin := range origins {
+		offers = append(offers, origin.GetComune())
+	}
+	slices.Sort(offers)
+	if known := f.Status().Offers; known != nil && slices.Equal(known, offers) {
+		return nil
+	}
+	if err := f.store.NoteOffers(ctx, f.server, offers); err != nil {
+		return err
+	}
+	f.change(func(s *Status) { s.Offers = offers })
+	return nil
+}
+
+// oldest is the greatest age of what a server has of any comune. The time that
+// is written down has to hold for all of them: after a restart the copy is used
+// before the server tells their ages again.
+func oldest(origins []*feedv1.OriginStatus) time.Duration {
+	var age time.Duration
+	for _, origin := range origins {
+		if !origin.GetMissing() {
+			age = max(age, origin.GetAge().AsDuration())
+		}
+	}
+	return age
 }

@@ -35,6 +35,9 @@ type Upstream struct {
 	Snapshot *Snapshot `json:",omitempty"`
 	// Scope under which the copy was taken.
 	Scope Scope
+	// Offers are the comuni that the other server last said it answers for; nil: it
+	// never said so.
+	Offers []string
 }
 
 // Snapshot is a copy that is being taken beside the one in use.
@@ -153,6 +156,11 @@ func (s *Store) changeUpstream(ctx context.Context, server string, check func(Up
 // NoteAsOf writes down when the copy was last complete.
 func (s *Store) NoteAsOf(ctx context.Context, server string, asOf time.Time) error {
 	return s.changeUpstream(ctx, server, nil, func(_ *bolt.Tx, u *Upstream) error { u.AsOf = asOf; return nil })
+}
+
+// NoteOffers writes down which comuni the other server says it answers for.
+func (s *Store) NoteOffers(ctx context.Context, server string, comuni []string) error {
+	return s.changeUpstream(ctx, server, nil, func(_ *bolt.Tx, u *Upstream) error { u.Offers = comuni; return nil })
 }
 
 // ForgetCopy makes the next connection take the copy anew; the old copy is kept
