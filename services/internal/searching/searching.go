@@ -81,8 +81,24 @@ func (s *Searcher) Run(ctx context.Context) error {
 		if err := s.follow(ctx, revisions); err != nil {
 			return ended(ctx, err)
 		}
+		gather(ctx)
 	}
 	return nil
+}
+
+// gatherTime is the pause between two changes of the index. A change of it costs
+// milliseconds whatever its size, so that a storm of writes must share them; one
+// write alone is found at once.
+const gatherTime = 25 * time.Millisecond
+
+// gather lets writes gather.
+func gather(ctx context.Context) {
+	pause := time.NewTimer(gatherTime)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+	}
 }
 
 // ended hides the errors of a stop that was asked for.
