@@ -136,13 +136,27 @@ func (f *Federation) connect(address string, options grpcclient.Options) (*grpc.
 	return f.conns[address], nil
 }
 
-// Resume starts a server that was stopped or killed, and returns when it serves.
+// Resume starts a server that was stopped or killed, and returns when it serves,
+// also over the connections that Conn and LocalConn gave away.
 func (f *Federation) Resume(ctx context.Context, id string) error {
 	p := f.server(id).process
 	if err := p.Start(); err != nil {
 		return err
 	}
-	return f.serving(ctx, id)
+	if err := f.serving(ctx, id); err != nil {
+		return err
+	}
+	for _, connect := range []func(string) (*grpc.ClientConn, error){f.Conn, f.LocalConn} {
+		conn, err := connect(id)
+		if err != nil {
+			return err
+		}
+		conn.ResetConnectBackoff()
+		if err := healthy(ctx, conn); err != nil {
+			return fmt.Errorf("reach %s again: %w", id, err)
+		}
+	}
+	return nil
 }
 
 // Stop stops everything, the edge first.

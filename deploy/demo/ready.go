@@ -25,8 +25,6 @@ const readyWithin = 30 * time.Second
 
 // serving waits until a gRPC server says that it serves.
 func (f *Federation) serving(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
 	server := f.server(id)
 	conn, err := grpcclient.Dial(server.address, grpcclient.Options{TLS: f.admin.ClientTLS(server.id)})
 	if err != nil {
@@ -34,10 +32,7 @@ func (f *Federation) serving(ctx context.Context, id string) error {
 	}
 	defer func() { _ = conn.Close() }()
 	answered := make(chan error, 1)
-	go func() {
-		_, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{}, grpc.WaitForReady(true))
-		answered <- err
-	}()
+	go func() { answered <- healthy(ctx, conn) }()
 	select {
 	case err := <-answered:
 		if err != nil {
@@ -47,6 +42,14 @@ func (f *Federation) serving(ctx context.Context, id string) error {
 	case <-server.process.Ended():
 		return server.process.failure()
 	}
+}
+
+// healthy waits until a server answers over a connection.
+func healthy(ctx context.Context, conn *grpc.ClientConn) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	_, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{}, grpc.WaitForReady(true))
+	return err
 }
 
 // answering waits until a gateway serves.

@@ -15,7 +15,6 @@ import (
 	"cidsistem.example/deploy/demo"
 	"cidsistem.example/proto/gen/adminv1"
 	"cidsistem.example/proto/gen/federationv1"
-	"cidsistem.example/proto/gen/feedv1"
 	"cidsistem.example/proto/gen/registryv1"
 )
 
@@ -152,12 +151,6 @@ func (r *restored) resume() {
 	if err := r.Resume(r.t.Context(), r.comune); err != nil {
 		r.t.Fatal(err)
 	}
-	r.conn(r.t, r.comune).ResetConnectBackoff()
-	r.local(r.t, r.comune).ResetConnectBackoff()
-	soon(r.t, 10*time.Second, func(ctx context.Context) error {
-		_, err := feedv1.NewFeedServiceClient(r.conn(r.t, r.comune)).GetFeedState(ctx, &feedv1.GetFeedStateRequest{})
-		return err
-	})
 }
 
 func (r *restored) read(path string) []byte {

@@ -88,7 +88,6 @@ func TestKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		downtime += time.Since(down)
-		f.conn(t, comune).ResetConnectBackoff()
 		if n >= nextCheck || n == total {
 			nextCheck += checkEvery
 			storm.check(t, f, comune, &feed)

@@ -67,7 +67,6 @@ func TestGracefulStop(t *testing.T) {
 		if err := f.Resume(t.Context(), comune); err != nil {
 			t.Fatal(err)
 		}
-		f.conn(t, comune).ResetConnectBackoff()
 		storm.check(t, f, comune, &chain{})
 		cancel()
 		running.Wait()
@@ -87,7 +86,14 @@ func TestGracefulStop(t *testing.T) {
 		}
 		done := make(chan uploaded, 1)
 		go func() {
-			response, err := http.Post("http://"+f.HTTP()+"/v1/comuni/marsala/files", "text/plain", half)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+f.HTTP()+"/v1/comuni/marsala/files", half)
+			if err != nil {
+				done <- uploaded{err: err}
+				return
+			}
+			// Nothing is sent before the gateway has begun to read.
+			request.Header.Set("Expect", "100-continue")
+			response, err := (&http.Transport{ExpectContinueTimeout: time.Minute}).RoundTrip(request)
 			if err != nil {
 				done <- uploaded{err: err}
 				return
@@ -160,7 +166,6 @@ func TestGracefulStop(t *testing.T) {
 		for err := range wrong {
 			t.Errorf("a reader got %v", err)
 		}
-		conn.ResetConnectBackoff()
 		f.settle(t)
 		f.sameCopy(t, comune, demo.Office)
 	})
