@@ -92,12 +92,13 @@ func (s searchServer) Search(ctx context.Context, request *registryv1.SearchRequ
 		return nil, err
 	}
 	scope := s.scope(ctx, request.GetComuni())
+	coverage := s.node.search.Freshness(ctx, s.node.coverage())
 	response, err := s.node.search.Search(ctx, request, scope, page.From, page.Size)
 	if err != nil {
 		return nil, err
 	}
 	response.NextPageToken = page.Next(request, int(response.GetTotalSize()))
-	response.Coverage = s.node.coverage()
+	response.Coverage = coverage
 	for _, asked := range request.GetComuni() {
 		if !slices.Contains(scope.Comuni, asked) {
 			response.Unreachable = append(response.Unreachable, catalog.ComuneName(asked))

@@ -59,12 +59,14 @@ func (s searchServer) Search(ctx context.Context, request *registryv1.SearchRequ
 		response.Coverage = append(response.Coverage, missing(standing.comune))
 	}
 	local := searching.Scope{Reader: rpc.Reader(ctx)}
+	var coverage []*registryv1.Coverage
 	for _, standing := range copies {
-		response.Coverage = append(response.Coverage, standing.coverage(now, f.Limit))
+		coverage = append(coverage, standing.coverage(now, f.Limit))
 		if !standing.missing {
 			local.Comuni = append(local.Comuni, standing.comune)
 		}
 	}
+	response.Coverage = append(response.Coverage, s.office.search.Freshness(ctx, coverage)...)
 	from, size := page.From, page.Size
 	if len(parts) > 0 {
 		// Hits of several answers are merged: each must be whole up to the end of

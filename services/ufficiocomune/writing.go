@@ -45,7 +45,7 @@ func (o *Office) Write(ctx context.Context, r standard.Request) (proto.Message, 
 func (o *Office) settleSearch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
-	if err := o.search.Wait(ctx, o.store.Head().Revision); err != nil {
+	if err := o.search.Wait(ctx); err != nil {
 		o.log.Debug("search index lags behind a write")
 	}
 	return nil

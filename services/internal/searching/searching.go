@@ -4,6 +4,7 @@
 package searching
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/feedv1"
@@ -34,6 +36,7 @@ type Searcher struct {
 
 	mu   sync.Mutex
 	bell chan struct{} // closed and replaced when the index moves
+	asOf time.Time     // the index has all that was in the store then; zero: not known
 }
 
 // Open opens the index in a folder; an empty folder name keeps it in memory.
@@ -52,17 +55,11 @@ func (s *Searcher) Close() error { return s.index.Close() }
 func (s *Searcher) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		at := fromIndex(s.index.Position())
-		if at.Zero() {
-			if err := s.rebuild(ctx); err != nil {
-				return ended(ctx, fmt.Errorf("make the search index: %w", err))
-			}
-			continue
-		}
 		revisions, _, err := s.store.Revisions(at)
 		if wrong(err) {
-			s.log.Warn("search index is made anew", "cause", err)
-			if err := s.index.Reset(); err != nil {
-				return fmt.Errorf("empty the search index: %w", err)
+			s.log.Info("search index is made anew", "cause", err)
+			if err := s.rebuild(ctx); err != nil {
+				return ended(ctx, fmt.Errorf("make the search index: %w", err))
 			}
 			continue
 		}
@@ -129,8 +126,9 @@ func toIndex(p store.Position) search.Position {
 // follow takes revisions into the index.
 func (s *Searcher) follow(ctx context.Context, revisions []*feedv1.Revision) error {
 	var changes []search.Change
+	var body feedv1.RevisionBody
 	for _, revision := range revisions {
-		var body feedv1.RevisionBody
+		body.Reset()
 		if err := proto.Unmarshal(revision.GetBody(), &body); err != nil {
 			return fmt.Errorf("read revision %d: %w", revision.GetPosition().GetRevision(), err)
 		}
@@ -140,15 +138,16 @@ func (s *Searcher) follow(ctx context.Context, revisions []*feedv1.Revision) err
 		}
 		changes = append(changes, some...)
 	}
-	return s.apply(ctx, changes, store.PositionFrom(revisions[len(revisions)-1].GetPosition()))
+	return s.apply(ctx, changes, store.PositionFrom(revisions[len(revisions)-1].GetPosition()), body.GetCommitTime().AsTime())
 }
 
-func (s *Searcher) apply(ctx context.Context, changes []search.Change, at store.Position) error {
+func (s *Searcher) apply(ctx context.Context, changes []search.Change, at store.Position, asOf time.Time) error {
 	if err := s.index.Apply(ctx, changes, toIndex(at)); err != nil {
 		return fmt.Errorf("change the search index: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asOf = asOf
 	close(s.bell)
 	s.bell = make(chan struct{})
 	return nil
@@ -173,7 +172,11 @@ func indexable(changes []*feedv1.Change) ([]search.Change, error) {
 // rebuild makes the index from all records, then stands where the feed stood
 // when it began; the revisions since then follow as any others.
 func (s *Searcher) rebuild(ctx context.Context) error {
-	began := s.store.Head()
+	// What a rebuild that was cut short left may have gone since.
+	if err := s.index.Reset(); err != nil {
+		return err
+	}
+	began, asOf := s.store.Head(), s.store.Now()
 	started := time.Now()
 	var after []byte
 	total := 0
@@ -187,14 +190,14 @@ func (s *Searcher) rebuild(ctx context.Context) error {
 			return err
 		}
 		if page.Next == nil {
-			if err := s.apply(ctx, changes, began); err != nil {
+			if err := s.apply(ctx, changes, began, asOf); err != nil {
 				return err
 			}
 			s.log.Info("search index made", "records", total+len(changes), "took", time.Since(started).Round(time.Millisecond))
 			return nil
 		}
 		// Position zero: a rebuild that is cut short begins again.
-		if err := s.apply(ctx, changes, store.Position{}); err != nil {
+		if err := s.apply(ctx, changes, store.Position{}, time.Time{}); err != nil {
 			return err
 		}
 		total += len(changes)
@@ -202,14 +205,14 @@ func (s *Searcher) rebuild(ctx context.Context) error {
 	}
 }
 
-// Wait returns when the index has gone as far as a revision of the store's
-// feed, or when ctx ends.
-func (s *Searcher) Wait(ctx context.Context, revision int64) error {
+// Wait returns when the index has all that the store has now, or when ctx ends.
+func (s *Searcher) Wait(ctx context.Context) error {
+	head := s.store.Head()
 	for {
 		s.mu.Lock()
 		bell := s.bell
 		s.mu.Unlock()
-		if s.index.Position().Revision >= revision {
+		if at := s.index.Position(); at.Revision >= head.Revision && bytes.Equal(at.Epoch, head.Epoch) {
 			return nil
 		}
 		select {
@@ -226,6 +229,35 @@ type Scope struct {
 	Comuni []string
 	// Reader is who asks.
 	Reader registryv1.Visibility
+}
+
+// settleWithin is how long a search is held back for the index to have what the
+// store has.
+const settleWithin = 250 * time.Millisecond
+
+// Freshness tells how fresh an answer from the index is that is asked for next:
+// the given coverage, or a staler one when the index does not catch up in a
+// moment.
+func (s *Searcher) Freshness(ctx context.Context, coverage []*registryv1.Coverage) []*registryv1.Coverage {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	if s.Wait(ctx) == nil {
+		return coverage
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range coverage {
+		if c.GetState() == registryv1.Coverage_MISSING {
+			continue
+		}
+		c.State = registryv1.Coverage_STALE
+		if s.asOf.IsZero() {
+			c.AsOfTime = nil
+		} else if s.asOf.Before(c.GetAsOfTime().AsTime()) {
+			c.AsOfTime = timestamppb.New(s.asOf)
+		}
+	}
+	return coverage
 }
 
 // Search answers a search from the index, without coverage and next page.
