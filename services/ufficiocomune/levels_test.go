@@ -226,3 +226,25 @@ func TestBoardOfNodes(t *testing.T) {
 		t.Errorf("pages %v, %v", page, rest)
 	}
 }
+
+// A comune that was assigned to a member and never copied is missing, not empty.
+func TestComuneThatWasNeverCopied(t *testing.T) {
+	f := start(t)
+	f.fill(t, 1)
+	top := above(t, f)
+	for _, comune := range []string{marsala, mazara, pantelleria} {
+		top.sees(t, "comuni/"+comune+"/services/s-000", there)
+	}
+	top.Halt(t)
+	f.Link.Cut()
+	top.Settings.Members[0].Comuni = []string{"favignana", marsala, mazara, pantelleria}
+	top.Start(t)
+	top = connect(t, top.Office)
+	_, err := top.services.ListServices(t.Context(), &registryv1.ListServicesRequest{Parent: "comuni/favignana", ReadPreference: copyOnly})
+	refused(t, err, registryv1.ErrorReason_OWNER_UNREACHABLE, "comune", "favignana")
+	list, err := top.services.ListServices(t.Context(), &registryv1.ListServicesRequest{Parent: "comuni/-", ReadPreference: copyOnly})
+	must(t, err)
+	if want := map[string]string{"favignana": "missing", marsala: "stale", mazara: "stale", pantelleria: "stale"}; !maps.Equal(stands(list.GetCoverage()), want) || len(list.GetServices()) != 3 {
+		t.Errorf("%d records, %v", len(list.GetServices()), stands(list.GetCoverage()))
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"cidsistem.example/proto/gen/registryv1"
@@ -145,6 +146,9 @@ func (f *federation) pages(t testing.TB, request *registryv1.ListServicesRequest
 		if request.GetPageSize() > 0 && len(answer.GetServices()) > int(request.GetPageSize()) {
 			t.Errorf("a page of %d has %d records", request.GetPageSize(), len(answer.GetServices()))
 		}
+		if size := proto.Size(answer); size > 5<<19 {
+			t.Errorf("page %d has %d bytes", page, size)
+		}
 		if len(answer.GetCoverage()) != 3 {
 			t.Errorf("page %d tells of %v", page, answer.GetCoverage())
 		}
@@ -204,7 +208,7 @@ func TestNodeGoesAwayBetweenPages(t *testing.T) {
 func TestPagesFitIntoMessages(t *testing.T) {
 	f := start(t)
 	text := strings.Repeat("x", 19_000)
-	want := f.fill(t, 90, func(s *registryv1.Service) { s.Description = italian(text) })
+	want := f.fill(t, 50, func(s *registryv1.Service) { s.Description = italian(text) })
 	for _, preference := range []registryv1.ReadPreference{whatever, liveOnly} {
 		got := f.pages(t, &registryv1.ListServicesRequest{Parent: "comuni/-", PageSize: 1000, ReadPreference: preference}, func(int) {})
 		if !slices.Equal(got, want) {
