@@ -359,6 +359,7 @@ const maxHops = 16
 // revision of the own feed.
 func (s *Store) adopt(tx *bolt.Tx, server string, scope Scope, changes []*feedv1.Change) error {
 	var passed []*feedv1.Change
+	indices := indexChanges{}
 	for _, change := range changes {
 		name, ok, err := s.admit(tx, server, scope, change)
 		if err != nil {
@@ -367,7 +368,7 @@ func (s *Store) adopt(tx *bolt.Tx, server string, scope Scope, changes []*feedv1
 		if !ok {
 			continue
 		}
-		onward, err := s.take(tx, name, change)
+		onward, err := s.take(tx, name, change, indices)
 		if err != nil {
 			return err
 		}
@@ -376,22 +377,22 @@ func (s *Store) adopt(tx *bolt.Tx, server string, scope Scope, changes []*feedv1
 	if len(passed) == 0 {
 		return nil
 	}
-	return s.appendRevision(tx, passed)
+	return errors.Join(indices.apply(tx), s.appendRevision(tx, passed))
 }
 
 // take makes one change in the copy, byte for byte, and returns it as it is
-// passed on.
-func (s *Store) take(tx *bolt.Tx, name catalog.Name, change *feedv1.Change) (*feedv1.Change, error) {
+// passed on. The indices are left to the caller.
+func (s *Store) take(tx *bolt.Tx, name catalog.Name, change *feedv1.Change, indices indexChanges) (*feedv1.Change, error) {
 	onward := append(slices.Clone(change.GetHops()), s.server)
 	if change.GetRecord() == nil {
-		return tombstone(name.String(), change.GetTombstone().GetRevision(), onward), put(tx, name, nil, nil)
+		return tombstone(name.String(), change.GetTombstone().GetRevision(), onward), putRecord(tx, name, nil, nil, indices)
 	}
 	body := change.GetRecord().GetValue()
 	record := name.Kind.New()
 	if err := proto.Unmarshal(body, record); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBrokenChain, name, err)
 	}
-	err := put(tx, name, record, &storedRecord{hops: change.GetHops(), body: body})
+	err := putRecord(tx, name, record, &storedRecord{hops: change.GetHops(), body: body}, indices)
 	return rawChange(name.String(), record.ProtoReflect().Descriptor().FullName(), body, onward), err
 }
 
@@ -432,6 +433,7 @@ func (s *Store) FinishSnapshot(ctx context.Context, server string, asOf time.Tim
 		if err != nil {
 			return err
 		}
+		indices := indexChanges{}
 		for part := range revisions(changes) {
 			var passed []*feedv1.Change
 			for _, change := range part {
@@ -439,7 +441,7 @@ func (s *Store) FinishSnapshot(ctx context.Context, server string, asOf time.Tim
 				if err != nil {
 					return err
 				}
-				onward, err := s.take(tx, name, change)
+				onward, err := s.take(tx, name, change, indices)
 				if err != nil {
 					return err
 				}
@@ -448,6 +450,9 @@ func (s *Store) FinishSnapshot(ctx context.Context, server string, asOf time.Tim
 			if err := s.appendRevision(tx, passed); err != nil {
 				return err
 			}
+		}
+		if err := indices.apply(tx); err != nil {
+			return err
 		}
 		u.Position, u.Snapshot = u.Snapshot.At, nil
 		u.Snapshots++

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
@@ -47,9 +50,41 @@ func indexable(target string) bool {
 	return len(target) <= maxTarget && strings.IndexByte(target, separator) < 0
 }
 
+// indexChanges are entries to be made, true, or removed, false.
+type indexChanges map[indexEntry]bool
+
+// apply makes the changes in the order of their keys: one transaction that puts
+// many keys in any other order moves all that it has put before, over and over.
+func (c indexChanges) apply(tx *bolt.Tx) error {
+	for _, e := range slices.SortedFunc(maps.Keys(c), func(a, b indexEntry) int {
+		return cmp.Or(strings.Compare(a.bucket, b.bucket), strings.Compare(a.key, b.key))
+	}) {
+		bucket, change := tx.Bucket([]byte(e.bucket)), error(nil)
+		if c[e] {
+			change = bucket.Put([]byte(e.key), nil)
+		} else {
+			change = bucket.Delete([]byte(e.key))
+		}
+		if change != nil {
+			return fmt.Errorf("index %s: %w", e.bucket, change)
+		}
+	}
+	return nil
+}
+
 // put replaces a record, or removes it when stored is nil, and changes the
-// indices by the difference. It is the only function that writes either.
+// indices by the difference.
 func put(tx *bolt.Tx, name catalog.Name, record proto.Message, stored *storedRecord) error {
+	indices := indexChanges{}
+	if err := putRecord(tx, name, record, stored, indices); err != nil {
+		return err
+	}
+	return indices.apply(tx)
+}
+
+// putRecord is put for many records in one transaction: it only notes what
+// changes in the indices. Nothing else writes records.
+func putRecord(tx *bolt.Tx, name catalog.Name, record proto.Message, stored *storedRecord, indices indexChanges) error {
 	records := tx.Bucket(bucketRecords)
 	key := recordKey(name)
 	var before proto.Message
@@ -62,16 +97,12 @@ func put(tx *bolt.Tx, name catalog.Name, record proto.Message, stored *storedRec
 	was, is := indexEntries(before), indexEntries(record)
 	for e := range was {
 		if !is[e] {
-			if err := tx.Bucket([]byte(e.bucket)).Delete([]byte(e.key)); err != nil {
-				return fmt.Errorf("index %s: %w", e.bucket, err)
-			}
+			indices[e] = false
 		}
 	}
 	for e := range is {
 		if !was[e] {
-			if err := tx.Bucket([]byte(e.bucket)).Put([]byte(e.key), nil); err != nil {
-				return fmt.Errorf("index %s: %w", e.bucket, err)
-			}
+			indices[e] = true
 		}
 	}
 	if stored == nil {
