@@ -21,16 +21,17 @@ const (
 // CoverageOf reads how fresh the single record of an answer is, nil when the
 // answer does not say.
 func CoverageOf(header metadata.MD) *registryv1.Coverage {
-	for _, state := range header.Get(coverageKey) {
-		c := &registryv1.Coverage{State: registryv1.Coverage_State(registryv1.Coverage_State_value[strings.ToUpper(state)])}
-		for _, asOf := range header.Get(asOfKey) {
-			if t, err := time.Parse(time.RFC3339Nano, asOf); err == nil {
-				c.AsOfTime = timestamppb.New(t)
-			}
-		}
-		return c
+	state := header.Get(coverageKey)
+	if len(state) == 0 {
+		return nil
 	}
-	return nil
+	c := &registryv1.Coverage{State: registryv1.Coverage_State(registryv1.Coverage_State_value[strings.ToUpper(state[0])])}
+	for _, asOf := range header.Get(asOfKey) {
+		if t, err := time.Parse(time.RFC3339Nano, asOf); err == nil {
+			c.AsOfTime = timestamppb.New(t)
+		}
+	}
+	return c
 }
 
 // SetCoverage tells with a single record how fresh it is.
