@@ -3,6 +3,7 @@ package federationtest
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -18,7 +19,9 @@ import (
 // real store, feed and followers, without the standard methods and the search
 // index, which cost a hundred times as much.
 type feedServer struct {
+	site      *site
 	store     *store.Store
+	members   []*member
 	followers map[string]*feed.Follower
 	conns     []*grpc.ClientConn
 }
@@ -28,7 +31,7 @@ func openFeedServer(s *site) (siteServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feedServer{store: opened, followers: map[string]*feed.Follower{}}
+	f := &feedServer{site: s, store: opened, followers: map[string]*feed.Follower{}}
 	if s.comune == "" {
 		err = f.join(s)
 	}
@@ -56,7 +59,7 @@ func (f *feedServer) join(s *site) error {
 		if err != nil {
 			return err
 		}
-		f.followers[m.id] = follower
+		f.followers[m.id], f.members = follower, append(f.members, m)
 	}
 	return nil
 }
@@ -80,8 +83,35 @@ var guard = func() *rpc.Guard {
 }()
 
 func (f *feedServer) RegisterLocal(registrar grpc.ServiceRegistrar) {
-	origins := func() []*feedv1.OriginStatus { return nil }
-	rpc.Register(registrar, &feedv1.FeedService_ServiceDesc, feed.NewServer(f.store, origins))
+	rpc.Register(registrar, &feedv1.FeedService_ServiceDesc, feed.NewServer(f.store, f.origins))
+}
+
+// origins says which comuni the server answers for: its own, or those that the
+// settings name and those that members offer.
+func (f *feedServer) origins() []*feedv1.OriginStatus {
+	comuni := map[string]bool{}
+	if f.site.comune != "" {
+		comuni[f.site.comune] = true
+	}
+	holders, err := f.store.Holders()
+	if err != nil {
+		return nil
+	}
+	for comune, id := range holders {
+		if offers := f.followers[id].Status().Offers; offers == nil || slices.Contains(offers, comune) {
+			comuni[comune] = true
+		}
+	}
+	for _, m := range f.members {
+		for _, comune := range m.comuni {
+			comuni[comune] = true
+		}
+	}
+	var origins []*feedv1.OriginStatus
+	for comune := range comuni {
+		origins = append(origins, &feedv1.OriginStatus{Comune: comune})
+	}
+	return origins
 }
 
 func (f *feedServer) Tasks() []lifecycle.Task {

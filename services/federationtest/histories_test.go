@@ -54,15 +54,20 @@ func TestHistories(t *testing.T) {
 
 // checks sets how many histories rapid tries, unless the command line says.
 func checks(t *testing.T, n int) {
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "rapid.checks" })
-	if said {
+	if checksAsked() {
 		return
 	}
 	if err := flag.Set("rapid.checks", strconv.Itoa(n)); err != nil {
 		t.Fatal(err)
 	}
 }
+
+// checksAsked tells whether the command line says how many: it must be asked
+// before the flag is set.
+var checksAsked = sync.OnceValue(func() (asked bool) {
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	return asked
+})
 
 // A game says what histories are played with.
 type game struct {
@@ -126,7 +131,6 @@ type player struct {
 	found    error
 	requests int
 	titles   int
-	fixed    []*site // offices whose members stay
 }
 
 // play makes a federation, does random things to it, and sees it heal.
@@ -180,9 +184,6 @@ func (p *player) federation(kinds []string) {
 	case "two ways":
 		a, b := p.office("ufficio-a", first), p.office("ufficio-b", first, second)
 		p.office("sopra", a, b)
-		// A comune stays with the member that it came from first, even when that
-		// one has it no more.
-		p.fixed = []*site{a, b}
 	}
 }
 
@@ -515,16 +516,9 @@ func (p *player) resync() error {
 	return office.server.Resync(p.ctx, m.id)
 }
 
-// changeable draws an office whose settings may change, and one of its members.
-func (p *player) changeable() (*site, *member) {
-	offices := slices.DeleteFunc(p.offices(), func(s *site) bool { return slices.Contains(p.fixed, s) })
-	office := rapid.SampledFrom(offices).Draw(p.T, "office")
-	return office, rapid.SampledFrom(office.members).Draw(p.T, "member")
-}
-
 // changeMembers takes a member out of an office's settings or puts it back.
 func (p *player) changeMembers() error {
-	office, m := p.changeable()
+	office, m := p.anyMember()
 	p.Logf("%s at %s: out %v", m.id, office.id, !m.out)
 	if err := errors.Join(office.observe(), office.stop()); err != nil {
 		return err
@@ -535,7 +529,7 @@ func (p *player) changeMembers() error {
 
 // changeScope changes what an office lets come from another office.
 func (p *player) changeScope() error {
-	office, m := p.changeable()
+	office, m := p.anyMember()
 	if m.comune != "" {
 		return nil
 	}

@@ -13,10 +13,11 @@ import (
 )
 
 // inWorld plays a story in a bubble of its own time.
-func inWorld(t *testing.T, play func(t *testing.T, w *world) error) {
+func inWorld(t *testing.T, g *game, play func(t *testing.T, w *world) error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w, err := newWorld(openFeedServer)
+		defer g.begin()()
+		w, err := newWorld(g.open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +78,7 @@ func taken(t *testing.T, office, member *site) int64 {
 func TestDeletionReachesBothLevelsAfterLongerThanRetention(t *testing.T) {
 	for _, away := range []string{"office", "top", "both"} {
 		t.Run(away+" away", func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) error {
+			inWorld(t, &feeds, func(t *testing.T, w *world) error {
 				node, office, top := w.levels()
 				if err := errors.Join(w.run(), node.puts("la", "resta"), node.puts("lb", "sparisce"), w.converge()); err != nil {
 					return err
@@ -121,7 +122,7 @@ func TestFilePutBackIsNoticed(t *testing.T) {
 		"restored, then written as well": {byRestore: true, writes: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) error {
+			inWorld(t, &feeds, func(t *testing.T, w *world) error {
 				node, office, _ := w.levels()
 				err := errors.Join(w.run(), node.puts("la", "prima"), node.backUp(), node.puts("lb", "uno", "due", "tre"), w.converge())
 				if err != nil {
@@ -184,7 +185,7 @@ func TestFilePutBackUnderASnapshotIsNoticed(t *testing.T) {
 	for _, between := range []string{"pages", "pages and feed"} {
 		for _, writes := range []int{0, 1, 8} {
 			t.Run(fmt.Sprintf("between %s, then written %d times", between, writes), func(t *testing.T) {
-				inWorld(t, func(t *testing.T, w *world) error {
+				inWorld(t, &feeds, func(t *testing.T, w *world) error {
 					node, office, _ := w.levels()
 					m := office.members[0]
 					err := errors.Join(w.run(), node.putsMany("prima"), w.converge(), node.backUp(),
@@ -214,7 +215,7 @@ func TestFilePutBackUnderASnapshotIsNoticed(t *testing.T) {
 }
 
 func TestLoopOfTwoOfficesEnds(t *testing.T) {
-	inWorld(t, func(_ *testing.T, w *world) error {
+	inWorld(t, &feeds, func(_ *testing.T, w *world) error {
 		first, second := w.node("primo"), w.node("secondo")
 		a, b := w.office("ufficio-a", first), w.office("ufficio-b", second)
 		a.follow(b)
@@ -233,7 +234,7 @@ func TestLoopOfTwoOfficesEnds(t *testing.T) {
 }
 
 func TestMemberRemovedDropsItsRecordsAtBothLevels(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) error {
+	inWorld(t, &feeds, func(t *testing.T, w *world) error {
 		first, second := w.node("primo"), w.node("secondo")
 		office := w.office("ufficio", first, second)
 		top := w.office("sopra", office)
@@ -260,7 +261,7 @@ func TestMemberRemovedDropsItsRecordsAtBothLevels(t *testing.T) {
 }
 
 func TestComuneComesFromTheOtherMemberOnceTheFirstIsRemoved(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) error {
+	inWorld(t, &feeds, func(t *testing.T, w *world) error {
 		node := w.node("primo")
 		a, b := w.office("ufficio-a", node), w.office("ufficio-b", node)
 		top := w.office("sopra", a, b)
@@ -275,5 +276,27 @@ func TestComuneComesFromTheOtherMemberOnceTheFirstIsRemoved(t *testing.T) {
 			m.out = m.id == holders["primo"]
 		}
 		return errors.Join(top.start(), w.converge())
+	})
+}
+
+func TestComuneMovesFromOneOfficeToAnother(t *testing.T) {
+	inWorld(t, &feeds, func(_ *testing.T, w *world) error {
+		node := w.node("primo")
+		a, b := w.office("ufficio-a", node), w.office("ufficio-b", node)
+		w.office("sopra", a, b)
+		b.members[0].out = true
+		if err := errors.Join(w.run(), node.puts("la", "uno"), w.converge()); err != nil {
+			return err
+		}
+		for _, office := range []*site{a, b} {
+			if err := office.stop(); err != nil {
+				return err
+			}
+			office.members[0].out = !office.members[0].out
+			if err := errors.Join(office.start(), w.converge()); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

@@ -40,10 +40,7 @@ var wholes = game{
 func TestWholeHistories(t *testing.T) {
 	checks(t, max(histories(t, defaultHistories)/(25*raceFactor), 1))
 	tell := new(sync.Once)
-	rapid.Check(t, func(rt *rapid.T) {
-		defer func(shared any) { reflect.ValueOf(&bleve.Config).Elem().Set(reflect.ValueOf(shared)) }(bleve.Config)
-		wholes.play(t, rt, tell)
-	})
+	rapid.Check(t, func(rt *rapid.T) { wholes.play(t, rt, tell) })
 }
 
 // wholeOperations are what can happen to whole servers.
@@ -64,18 +61,23 @@ func (p *player) wholeOperations() operations {
 	}
 }
 
-// ownAnalysis gives the search indices that are opened in a bubble workers of
-// that bubble; the returned function ends them.
+// ownAnalysis gives the search indices of a bubble workers of their own: those
+// that all share are outside of it. The returned function ends them.
 func ownAnalysis() (end func()) {
-	own := reflect.New(reflect.TypeOf(*bleve.Config))
-	for i, shared := 0, reflect.ValueOf(*bleve.Config); i < shared.NumField(); i++ {
+	config := reflect.ValueOf(&bleve.Config).Elem()
+	shared := reflect.ValueOf(bleve.Config)
+	own := reflect.New(shared.Elem().Type())
+	for i := range own.Elem().NumField() {
 		if field := own.Elem().Field(i); field.CanSet() {
-			field.Set(shared.Field(i))
+			field.Set(shared.Elem().Field(i))
 		}
 	}
-	reflect.ValueOf(&bleve.Config).Elem().Set(own)
+	config.Set(own)
 	bleve.Config.SetAnalysisQueueSize(1)
-	return func() { bleve.Config.SetAnalysisQueueSize(0) }
+	return func() {
+		bleve.Config.SetAnalysisQueueSize(0)
+		config.Set(shared)
+	}
 }
 
 func openWhole(s *site) (siteServer, error) {
@@ -205,16 +207,7 @@ const lag = 12 * time.Second
 
 // honest checks that an office's answers are as fresh as they say.
 func (w *world) honest(office *site) error {
-	conn, err := office.process.dial()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), callWithin)
-	defer cancel()
-	list, err := registryv1.NewLocationServiceClient(conn).ListLocations(ctx, &registryv1.ListLocationsRequest{
-		Parent: "comuni/-", PageSize: 1000, ShowDeleted: true, ReadPreference: registryv1.ReadPreference_REPLICA_ONLY,
-	})
+	list, err := office.list(registryv1.ReadPreference_REPLICA_ONLY)
 	if err != nil {
 		return nil // it knows of no comune
 	}
@@ -239,6 +232,20 @@ func (w *world) honest(office *site) error {
 		}
 	}
 	return nil
+}
+
+// list asks a site for all locations of all comuni.
+func (s *site) list(where registryv1.ReadPreference) (*registryv1.ListLocationsResponse, error) {
+	conn, err := s.process.dial()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), callWithin)
+	defer cancel()
+	return registryv1.NewLocationServiceClient(conn).ListLocations(ctx, &registryv1.ListLocationsRequest{
+		Parent: "comuni/-", PageSize: 1000, ShowDeleted: true, ReadPreference: where,
+	})
 }
 
 // was tells whether the locations of a node were once these, at a time or
@@ -311,4 +318,39 @@ func (w *world) convergeWhole() error {
 		problems = append(problems, w.searched(s))
 	}
 	return errors.Join(problems...)
+}
+
+func TestAgeOfACopyIsRememberedOverARestart(t *testing.T) {
+	inWorld(t, &wholes, func(_ *testing.T, w *world) error {
+		node, office, top := w.levels()
+		if err := errors.Join(w.run(), w.converge()); err != nil {
+			return err
+		}
+		office.members[0].link.Cut()
+		time.Sleep(time.Hour)
+		if err := errors.Join(node.puts("la", "luogo nel frattempo"), w.check()); err != nil {
+			return err
+		}
+		time.Sleep(time.Minute)
+		top.members[0].link.Cut()
+		return errors.Join(top.kill(), top.start(), w.check(), w.convergeWhole())
+	})
+}
+
+func TestComuneGivenUpBelowIsNotShownAsEmpty(t *testing.T) {
+	inWorld(t, &wholes, func(t *testing.T, w *world) error {
+		node, office, top := w.levels()
+		if err := errors.Join(w.run(), node.puts("la", "luogo"), w.converge(), office.stop()); err != nil {
+			return err
+		}
+		office.members[0].out = true
+		if err := errors.Join(office.start(), w.converge()); err != nil {
+			return err
+		}
+		list, err := top.list(registryv1.ReadPreference_READ_PREFERENCE_UNSPECIFIED)
+		if len(list.GetCoverage()) > 0 {
+			t.Errorf("the top still answers for %v", list.GetCoverage())
+		}
+		return err
+	})
 }

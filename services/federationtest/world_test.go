@@ -324,6 +324,9 @@ func comuneOf(name string) string { return strings.Split(name, "/")[1] }
 // seconds of silence are noticed first, then a level follows the other.
 const convergeWithin = 45 * time.Second
 
+// upkeepEvery is longer than whole servers leave their upkeep alone.
+const upkeepEvery = 62 * time.Second
+
 // heal ends all faults of links and disks.
 func (w *world) heal() {
 	for _, s := range w.sites {
@@ -347,6 +350,10 @@ func (w *world) converge() error {
 			return errors.Join(fmt.Errorf("%w: %s", ErrConverged, behind), w.check())
 		}
 	}
+	if err := w.check(); err != nil {
+		return err
+	}
+	time.Sleep(upkeepEvery) // whole servers purge what is due, and that travels
 	if err := w.check(); err != nil {
 		return err
 	}

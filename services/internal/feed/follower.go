@@ -43,6 +43,9 @@ type Follower struct {
 	notify func()
 	resync chan struct{}
 
+	// released is true while the copy claims no comune that the server gave up.
+	released bool
+
 	mu     sync.Mutex
 	status Status
 	noted  time.Time
@@ -350,7 +353,10 @@ func (f *Follower) apply(ctx context.Context, message *feedv1.WatchChangesRespon
 	if now.Sub(f.noted) >= noteEvery {
 		f.note(ctx)
 	}
-	return nil
+	if inSync && !f.released {
+		f.released, err = f.store.Release(ctx, f.server)
+	}
+	return err
 }
 
 // note writes down when the copy was last complete, so that a restart does not
@@ -378,6 +384,7 @@ func (f *Follower) noteOffers(ctx context.Context, origins []*feedv1.OriginStatu
 	if err := f.store.NoteOffers(ctx, f.server, offers); err != nil {
 		return err
 	}
+	f.released = false
 	f.change(func(s *Status) { s.Offers = offers })
 	return nil
 }

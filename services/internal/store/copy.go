@@ -163,6 +163,80 @@ func (s *Store) NoteOffers(ctx context.Context, server string, comuni []string) 
 	return s.changeUpstream(ctx, server, nil, func(_ *bolt.Tx, u *Upstream) error { u.Offers = comuni; return nil })
 }
 
+// Release ends the claim of a server to comuni that it says it does not answer
+// for any more, once their records have ended. Another server may bring them
+// then: copies of those that offer them are taken anew. done tells that no such
+// claim is left.
+func (s *Store) Release(ctx context.Context, server string) (done bool, err error) {
+	err = s.db.Write(ctx, func(tx *bolt.Tx) (boltkit.Apply, error) {
+		freed, err := givenUp(tx, server)
+		done = true
+		freed = slices.DeleteFunc(freed, func(comune string) bool {
+			left := hasRecords(tx, comune)
+			done = done && !left
+			return left
+		})
+		if err != nil || len(freed) == 0 {
+			return nil, err
+		}
+		anew := map[string]Upstream{}
+		err = tx.Bucket(bucketUpstreams).ForEach(func(k, _ []byte) error {
+			u, err := readUpstream(tx, string(k))
+			if slices.ContainsFunc(freed, func(c string) bool { return u.Scope.holds(c) && slices.Contains(u.Offers, c) }) {
+				u.Position, u.Snapshot = Position{}, nil
+				anew[string(k)] = u
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return func(tx *bolt.Tx) error {
+			for _, comune := range freed {
+				if err := tx.Bucket(bucketOrigins).Delete([]byte(comune)); err != nil {
+					return err
+				}
+			}
+			for other, u := range anew {
+				if err := writeUpstream(tx, other, u); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil
+	})
+	return done && err == nil, err
+}
+
+// givenUp lists the comuni that a server still has the claim to, although it says
+// that it does not answer for them.
+func givenUp(tx *bolt.Tx, server string) ([]string, error) {
+	u, err := readUpstream(tx, server)
+	if err != nil || u.Offers == nil {
+		return nil, err
+	}
+	var comuni []string
+	err = tx.Bucket(bucketOrigins).ForEach(func(comune, holder []byte) error {
+		if string(holder) == server && !slices.Contains(u.Offers, string(comune)) {
+			comuni = append(comuni, string(comune))
+		}
+		return nil
+	})
+	return comuni, err
+}
+
+func hasRecords(tx *bolt.Tx, comune string) bool {
+	c := tx.Bucket(bucketRecords).Cursor()
+	for _, kind := range catalog.Kinds() {
+		prefix := recordPrefix(kind, []string{comune})
+		k, _ := c.Seek(prefix)
+		if kind.Depth() == 1 && bytes.Equal(k, prefix) || kind.Depth() > 1 && bytes.HasPrefix(k, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // ForgetCopy makes the next connection take the copy anew; the old copy is kept
 // in use meanwhile.
 func (s *Store) ForgetCopy(ctx context.Context, server string) error {
