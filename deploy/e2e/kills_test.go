@@ -108,10 +108,10 @@ func TestKills(t *testing.T) {
 // uptime is how long the node lives next: mostly too short for all links to come
 // back, sometimes long enough.
 func uptime() time.Duration {
-	if rand.N(8) == 0 {
-		return rand.N(1500 * time.Millisecond)
+	if rand.N(10) == 0 {
+		return rand.N(1200 * time.Millisecond)
 	}
-	return rand.N(300 * time.Millisecond)
+	return rand.N(250 * time.Millisecond)
 }
 
 // pause lets the storm go on for a while.
