@@ -26,6 +26,10 @@ const (
 	defaultTimeout         = 10 * time.Second
 	drainWithin            = 10 * time.Second
 	handshakeWithin        = 10 * time.Second
+
+	// workers keep the stacks that calls made them grow, which a new goroutine for each call would pay for again; a call that finds
+	// none idle still gets one of its own.
+	workers = 32
 )
 
 // Options of a server. The zero value of each field has the meaning given beside it.
@@ -88,6 +92,7 @@ func New(options Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 15 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 5 * time.Second}),
 		grpc.WaitForHandlers(true), // what the handlers use is closed after Serve
+		grpc.NumStreamWorkers(workers),
 		grpc.ForceServerCodecV2(newCodec()),
 	}
 	if options.Unknown != nil {
