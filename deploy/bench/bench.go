@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ type Options struct {
 	// Dir is the folder below which data are kept while it runs; empty: that of
 	// the system for temporary files.
 	Dir string
+	// Keep is a folder that keeps loaded nodes, so that the next run need not load
+	// them again; empty: they are thrown away.
+	Keep string
 	// Only are the Parts to measure; none: all.
 	Only []string
 	// Records is how many each node gets, for each size to be measured.
@@ -152,7 +156,7 @@ func (b *bench) size(ctx context.Context, count int) (err error) {
 		return err
 	}
 	b.progress.say("3 x %d records: start", count)
-	f, err := startFederation(ctx, filepath.Join(b.dir, fmt.Sprint(count)), b.Bin, records, b.progress)
+	f, err := startFederation(ctx, filepath.Join(b.dir, strconv.Itoa(count)), b.Bin, records, b.progress)
 	if err != nil {
 		return err
 	}
@@ -161,23 +165,22 @@ func (b *bench) size(ctx context.Context, count int) (err error) {
 	if err := f.Office.Stop(ctx); err != nil {
 		return err
 	}
-	began := time.Now()
-	if err := f.load(ctx, comuni()...); err != nil {
+	if err := b.document.heading(2, fmt.Sprintf("3 × %s records", whole(float64(count)))); err != nil {
 		return err
 	}
-	took := time.Since(began)
-	for _, comune := range comuni() {
-		if err := f.finds(ctx, comune, f.total(comune)); err != nil {
-			return err
-		}
-	}
-	err = errors.Join(
-		b.document.heading(2, fmt.Sprintf("3 × %s records", whole(float64(count)))),
-		b.document.paragraph("Loaded through the contract, %d clients a node, in %s s: %s records/s over all nodes, generator included; the nodes' own search had them all after %s s.",
-			loaders, seconds(took), whole(float64(3*count)/took.Seconds()), seconds(time.Since(began))),
-	)
+	kept, err := b.keptAs(count, records)
 	if err != nil {
 		return err
+	}
+	if loaded, err := f.takeKept(ctx, kept); err != nil {
+		return err
+	} else if !loaded {
+		if err := b.load(ctx, f, count); err != nil {
+			return err
+		}
+		if err := f.keep(ctx, kept); err != nil {
+			return err
+		}
 	}
 	if err := b.sync(ctx, f); err != nil {
 		return fmt.Errorf("sync: %w", err)
@@ -195,6 +198,22 @@ func (b *bench) size(ctx context.Context, count int) (err error) {
 		}
 	}
 	return nil
+}
+
+// load fills the nodes.
+func (b *bench) load(ctx context.Context, f *federation, count int) error {
+	began := time.Now()
+	if err := f.load(ctx, comuni()...); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	for _, comune := range comuni() {
+		if err := f.finds(ctx, comune, f.total(comune)); err != nil {
+			return err
+		}
+	}
+	return b.document.paragraph("Loaded through the contract, %d clients a node, in %s s: %s records/s over all nodes, generator included; the nodes' own search had them all after %s s.",
+		loaders, seconds(took), whole(float64(3*count)/took.Seconds()), seconds(time.Since(began)))
 }
 
 // compare measures a comparison and writes its table.

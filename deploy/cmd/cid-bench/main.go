@@ -33,6 +33,7 @@ func main() {
 	flags.DurationVar(&options.Duration, "duration", 5*time.Second, "length of one measurement")
 	flags.IntVar(&options.Runs, "runs", 5, "how often each measurement is repeated; the median counts")
 	flags.StringVar(&file, "out", "", "file to write the tables to as well")
+	flags.StringVar(&options.Keep, "keep", "", "folder that keeps loaded nodes for the next run")
 	flags.StringVar(&options.Dir, "dir", "", "folder for the data while it runs, on a disk (else that for temporary files)")
 	root.AddCommand(&cobra.Command{
 		Use: "bare FILE", Short: "Serve ready answers, to hold ours against", Hidden: true, Args: cobra.ExactArgs(1),
