@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -264,10 +265,14 @@ func TestResync(t *testing.T) {
 		c := s.follow(t)
 		c.wants(t, time.Second, inSync)
 		for n := range 3 {
+			c.passed = nil
 			must(t, c.follower.Resync(context.Background()))
 			status := c.wants(t, time.Second, inSync)
 			if status.Snapshots != int64(n)+2 || status.LastError != "" {
 				t.Errorf("after asking %d times: %+v", n+1, status)
+			}
+			if want := []federationv1.Node_State{federationv1.Node_SNAPSHOT, inSync}; !slices.Equal(c.passed, want) {
+				t.Errorf("after asking %d times it passes through %v", n+1, c.passed)
 			}
 			c.equals(t, s)
 		}
@@ -275,10 +280,14 @@ func TestResync(t *testing.T) {
 		s.stop()
 		c.wants(t, time.Second, unreachable)
 		must(t, c.follower.Resync(context.Background()))
+		c.passed = nil
 		s.serve()
 		status := c.wants(t, 3*time.Second, inSync)
 		if status.Snapshots != 5 || status.LastError != "" {
 			t.Errorf("asked for during an outage: %+v", status)
+		}
+		if want := []federationv1.Node_State{unreachable, federationv1.Node_SNAPSHOT, inSync}; !slices.Equal(c.passed, want) && !slices.Equal(c.passed, want[1:]) {
+			t.Errorf("after the outage it passes through %v", c.passed)
 		}
 		c.equals(t, s)
 	})

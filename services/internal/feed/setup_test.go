@@ -182,6 +182,7 @@ type copied struct {
 	store    *store.Store
 	follower *feed.Follower
 	slow     time.Duration // what a commit takes
+	passed   []federationv1.Node_State
 	stop     func()
 }
 
@@ -194,7 +195,11 @@ func (s *source) follow(t *testing.T) *copied {
 	})
 	must(t, err)
 	c.store = opened
-	c.follower, err = feed.NewFollower(opened, "marsala", store.Scope{Comuni: []string{"marsala"}}, s.client(t), quiet(), func() {})
+	c.follower, err = feed.NewFollower(opened, "marsala", store.Scope{Comuni: []string{"marsala"}}, s.client(t), quiet(), func() {
+		if now := c.follower.Status().State; len(c.passed) == 0 || c.passed[len(c.passed)-1] != now {
+			c.passed = append(c.passed, now)
+		}
+	})
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
