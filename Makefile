@@ -29,7 +29,7 @@ demo-heal: ## connect COMUNE again
 test: unit e2e ## run all tests
 
 unit: ## tests of the packages, with the race detector
-	$(GO) test -race -timeout 15m $$($(GO) list work | grep -v /deploy/e2e)
+	$(GO) test -race -p 1 -timeout 20m $$($(GO) list work | grep -v /deploy/e2e)
 
 e2e: ## tests of the whole: real processes, real TLS, real kills
 	$(GO) test -timeout 15m ./deploy/e2e/...

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// liveBudget is how long the owner is waited for where a copy would do.
+	// liveBudget is the patience with an owner, where the options say nothing.
 	liveBudget = 800 * time.Millisecond
 	// awayBudget is the same for an owner that is known not to answer.
 	awayBudget = 50 * time.Millisecond
@@ -157,7 +157,7 @@ func (o *Office) budget(ctx context.Context, s standing, f standard.Freshness) (
 	if f.Preference == registryv1.ReadPreference_LIVE_ONLY {
 		return context.WithCancel(ctx)
 	}
-	limit := liveBudget
+	limit := o.patience
 	if s.member.follower.Status().State == federationv1.Node_UNREACHABLE {
 		limit = awayBudget
 	}

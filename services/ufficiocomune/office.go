@@ -4,6 +4,7 @@
 package ufficiocomune
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ type Options struct {
 	Now func() time.Time
 	// NoSync leaves flushing to the kernel: for tests only.
 	NoSync bool
+	// Patience is how long an owner is waited for where a copy would do; 0 means
+	// 800 ms.
+	Patience time.Duration
 }
 
 // Office is an open ufficio comune.
@@ -54,6 +58,7 @@ type Office struct {
 	// configured has the members of the comuni that the settings name.
 	configured map[string]*member
 	writes     *recentWrites
+	patience   time.Duration
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when a member's state changes
@@ -98,7 +103,7 @@ func Open(ctx context.Context, settings Settings, options Options) (*Office, err
 	}
 	o := &Office{
 		settings: settings, store: s, guard: guard, log: options.Logger,
-		members: map[string]*member{}, configured: map[string]*member{}, writes: newRecentWrites(), changed: make(chan struct{}),
+		members: map[string]*member{}, configured: map[string]*member{}, writes: newRecentWrites(), patience: cmp.Or(options.Patience, liveBudget), changed: make(chan struct{}),
 	}
 	o.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
 	if err == nil {

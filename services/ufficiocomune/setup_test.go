@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -66,7 +67,7 @@ func start(t testing.TB) *federation {
 	for _, comune := range slices.Sorted(maps.Keys(f.nodes)) {
 		members = append(members, f.nodes[comune].Member())
 	}
-	f.office = connect(t, federationtest.StartOffice(t, "cid-trapani", ufficiocomune.Options{}, members...))
+	f.office = connect(t, federationtest.StartOffice(t, "cid-trapani", ufficiocomune.Options{Patience: 5 * time.Second}, members...))
 	for _, n := range f.nodes {
 		f.synced(t, n)
 	}
