@@ -808,9 +808,9 @@ var File_cidsistem_feed_v1_feed_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_feed_v1_feed_service_proto_rawDesc = "" +
 	"\n" +
-	"$cidsistem/feed/v1/feed_service.proto\x12\x11cidsistem.feed.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"s\n" +
-	"\fFeedPosition\x12\x1d\n" +
-	"\x05epoch\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\x05epoch\x12#\n" +
+	"$cidsistem/feed/v1/feed_service.proto\x12\x11cidsistem.feed.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"w\n" +
+	"\fFeedPosition\x12!\n" +
+	"\x05epoch\x18\x01 \x01(\fB\v\xe2A\x01\x02\xbaH\x04z\x02h\x10R\x05epoch\x12#\n" +
 	"\brevision\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12\x1f\n" +
 	"\x06digest\x18\x03 \x01(\fB\a\xbaH\x04z\x02\x18 R\x06digest\"[\n" +
 	"\bRevision\x12;\n" +

@@ -652,10 +652,9 @@ const file_cidsistem_registry_v1_organization_proto_rawDesc = "" +
 	"\x12\x16\n" +
 	"\x12UNION_OR_PATRONATO\x10\v:\x87\x01\xeaAt\n" +
 	"'registry.cidsistem.example/Organization\x12,comuni/{comune}/organizations/{organization}*\rorganizations2\forganization\xaa\xbb\x18\f\n" +
-	"\x04ente\x12\x04enti\"\x9d\x02\n" +
-	"\rAccreditation\x12/\n" +
-	"\rservice_label\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\fserviceLabel\x12'\n" +
+	"\x04ente\x12\x04enti\"\xa1\x02\n" +
+	"\rAccreditation\x123\n" +
+	"\rservice_label\x18\x01 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\fserviceLabel\x12'\n" +
 	"\n" +
 	"granted_by\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tgrantedBy\x127\n" +
 	"\x03act\x18\x03 \x01(\v2%.cidsistem.registry.v1.LegalReferenceR\x03act\x129\n" +

@@ -973,7 +973,7 @@ var File_cidsistem_registry_v1_place_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_place_proto_rawDesc = "" +
 	"\n" +
-	"!cidsistem/registry/v1/place.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\f\n" +
+	"!cidsistem/registry/v1/place.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\f\n" +
 	"\bLocation\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12N\n" +
@@ -989,9 +989,9 @@ const file_cidsistem_registry_v1_place_proto_rawDesc = "" +
 	"\aopening\x18\t \x01(\v2\x1f.cidsistem.registry.v1.ScheduleR\aopening\x12O\n" +
 	"\raccessibility\x18\n" +
 	" \x01(\v2).cidsistem.registry.v1.PlaceAccessibilityR\raccessibility\x125\n" +
-	"\x06status\x18\v \x01(\v2\x1d.cidsistem.registry.v1.StatusR\x06status\x12L\n" +
-	"\bpictures\x18\f \x03(\tB0\xfaA%\n" +
-	"#registry.cidsistem.example/Document\xbaH\x05\x92\x01\x02\x10\x14R\bpictures\x12K\n" +
+	"\x06status\x18\v \x01(\v2\x1d.cidsistem.registry.v1.StatusR\x06status\x12U\n" +
+	"\bpictures\x18\f \x03(\tB9\xfaA%\n" +
+	"#registry.cidsistem.example/Document\xbaH\x0e\x92\x01\v\x10\x14\"\ar\x05\x10\x01\x18\xc8\x01R\bpictures\x12K\n" +
 	"\n" +
 	"visibility\x18P \x01(\x0e2!.cidsistem.registry.v1.VisibilityB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"visibility\x12A\n" +
@@ -1075,20 +1075,17 @@ const file_cidsistem_registry_v1_place_proto_rawDesc = "" +
 	"\tTimeRange\x12@\n" +
 	"\x05opens\x18\x01 \x01(\tB*\xe2A\x01\x02\xbaH#r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$R\x05opens\x12J\n" +
 	"\x06closes\x18\x02 \x01(\tB2\xe2A\x01\x02\xbaH+r)2'^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$R\x06closes:T\xbaHQ\x1aO\n" +
-	"\x10time_range.order\x12!la chiusura viene dopo l'apertura\x1a\x18this.opens < this.closes\"\xf5\x01\n" +
-	"\vWeeklyHours\x12I\n" +
-	"\x04days\x18\x01 \x03(\x0e2\x1e.cidsistem.registry.v1.WeekdayB\x15\xbaH\x12\x92\x01\x0f\b\x01\x10\a\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x04days\x12B\n" +
-	"\x05hours\x18\x02 \x03(\v2 .cidsistem.registry.v1.TimeRangeB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\n" +
+	"\x10time_range.order\x12!la chiusura viene dopo l'apertura\x1a\x18this.opens < this.closes\"\xfd\x01\n" +
+	"\vWeeklyHours\x12M\n" +
+	"\x04days\x18\x01 \x03(\x0e2\x1e.cidsistem.registry.v1.WeekdayB\x19\xe2A\x01\x02\xbaH\x12\x92\x01\x0f\b\x01\x10\a\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x04days\x12F\n" +
+	"\x05hours\x18\x02 \x03(\v2 .cidsistem.registry.v1.TimeRangeB\x0e\xe2A\x01\x02\xbaH\a\x92\x01\x04\b\x01\x10\n" +
 	"R\x05hours\x129\n" +
 	"\bvalidity\x18\x03 \x01(\v2\x1d.cidsistem.registry.v1.PeriodR\bvalidity\x12\x1c\n" +
-	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x04note\"\x9f\x02\n" +
-	"\fMonthlyHours\x124\n" +
-	"\aordinal\x18\x01 \x01(\x05B\x1a\xbaH\x17\x1a\x150\xff\xff\xff\xff\xff\xff\xff\xff\xff\x010\x010\x020\x030\x040\x05R\aordinal\x12<\n" +
-	"\x03day\x18\x02 \x01(\x0e2\x1e.cidsistem.registry.v1.WeekdayB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x03day\x12B\n" +
-	"\x05hours\x18\x03 \x03(\v2 .cidsistem.registry.v1.TimeRangeB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\n" +
+	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x04note\"\xab\x02\n" +
+	"\fMonthlyHours\x128\n" +
+	"\aordinal\x18\x01 \x01(\x05B\x1e\xe2A\x01\x02\xbaH\x17\x1a\x150\xff\xff\xff\xff\xff\xff\xff\xff\xff\x010\x010\x020\x030\x040\x05R\aordinal\x12@\n" +
+	"\x03day\x18\x02 \x01(\x0e2\x1e.cidsistem.registry.v1.WeekdayB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x03day\x12F\n" +
+	"\x05hours\x18\x03 \x03(\v2 .cidsistem.registry.v1.TimeRangeB\x0e\xe2A\x01\x02\xbaH\a\x92\x01\x04\b\x01\x10\n" +
 	"R\x05hours\x129\n" +
 	"\bvalidity\x18\x04 \x01(\v2\x1d.cidsistem.registry.v1.PeriodR\bvalidity\x12\x1c\n" +
 	"\x04note\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x04note\"\xd6\x01\n" +

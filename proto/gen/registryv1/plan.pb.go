@@ -1275,16 +1275,16 @@ var File_cidsistem_registry_v1_plan_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_plan_proto_rawDesc = "" +
 	"\n" +
-	" cidsistem/registry/v1/plan.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a$cidsistem/registry/v1/operator.proto\x1a(cidsistem/registry/v1/organization.proto\x1a#cidsistem/registry/v1/service.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\r\n" +
+	" cidsistem/registry/v1/plan.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a$cidsistem/registry/v1/operator.proto\x1a(cidsistem/registry/v1/organization.proto\x1a#cidsistem/registry/v1/service.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\r\n" +
 	"\x04Plan\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
 	"\asummary\x18\x03 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x06\xb2\xbb\x18\x02\b\x03R\asummary\x12X\n" +
 	"\x05state\x18\x04 \x01(\x0e2!.cidsistem.registry.v1.Plan.StateB\x1f\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00\xb2\xbb\x18\r\x12\vplan_statesR\x05state\x12/\n" +
-	"\x04area\x18\x05 \x01(\v2\x1b.cidsistem.registry.v1.AreaR\x04area\x12*\n" +
+	"\x04area\x18\x05 \x01(\v2\x1b.cidsistem.registry.v1.AreaR\x04area\x12.\n" +
 	"\n" +
-	"first_year\x18\x06 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x98\x11(\xc6\x0fR\tfirstYear\x12(\n" +
-	"\tlast_year\x18\a \x01(\x05B\v\xbaH\b\x1a\x06\x18\x98\x11(\xc6\x0fR\blastYear\x12*\n" +
+	"first_year\x18\x06 \x01(\x05B\x0f\xe2A\x01\x02\xbaH\b\x1a\x06\x18\x98\x11(\xc6\x0fR\tfirstYear\x12,\n" +
+	"\tlast_year\x18\a \x01(\x05B\x0f\xe2A\x01\x02\xbaH\b\x1a\x06\x18\x98\x11(\xc6\x0fR\blastYear\x12*\n" +
 	"\fplan_version\x18\b \x01(\tB\a\xbaH\x04r\x02\x18<R\vplanVersion\x127\n" +
 	"\x03act\x18\t \x01(\v2%.cidsistem.registry.v1.LegalReferenceR\x03act\x12T\n" +
 	"\n" +
@@ -1388,12 +1388,11 @@ const file_cidsistem_registry_v1_plan_proto_rawDesc = "" +
 	"\tCOMPLETED\x10\a\x12\f\n" +
 	"\bDEFUNDED\x10\b:z\xeaAc\n" +
 	"!registry.cidsistem.example/Action\x12-comuni/{comune}/plans/{plan}/actions/{action}*\aactions2\x06action\xaa\xbb\x18\x10\n" +
-	"\x06azione\x12\x06azioni\"\xa9\x02\n" +
+	"\x06azione\x12\x06azioni\"\xb1\x02\n" +
 	"\n" +
-	"BudgetLine\x12\x1f\n" +
-	"\x04year\x18\x01 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x98\x11(\xc6\x0fR\x04year\x12\"\n" +
-	"\x06source\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06source\x124\n" +
+	"BudgetLine\x12#\n" +
+	"\x04year\x18\x01 \x01(\x05B\x0f\xe2A\x01\x02\xbaH\b\x1a\x06\x18\x98\x11(\xc6\x0fR\x04year\x12&\n" +
+	"\x06source\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06source\x124\n" +
 	"\rplanned_cents\x18\x03 \x01(\x03B\x0f\xbaH\f\"\n" +
 	"\x18\x80\x80郱\xde\x16(\x00R\fplannedCents\x128\n" +
 	"\x0fcommitted_cents\x18\x04 \x01(\x03B\x0f\xbaH\f\"\n" +
@@ -1402,10 +1401,9 @@ const file_cidsistem_registry_v1_plan_proto_rawDesc = "" +
 	"paid_cents\x18\x05 \x01(\x03B\x0f\xbaH\f\"\n" +
 	"\x18\x80\x80郱\xde\x16(\x00R\tpaidCents\x126\n" +
 	"\x0ereported_cents\x18\x06 \x01(\x03B\x0f\xbaH\f\"\n" +
-	"\x18\x80\x80郱\xde\x16(\x00R\rreportedCents\"\x80\x04\n" +
-	"\tIndicator\x12 \n" +
-	"\x05title\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x05title\x12C\n" +
+	"\x18\x80\x80郱\xde\x16(\x00R\rreportedCents\"\x84\x04\n" +
+	"\tIndicator\x12$\n" +
+	"\x05title\x18\x01 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xac\x02R\x05title\x12C\n" +
 	"\x04type\x18\x02 \x01(\x0e2%.cidsistem.registry.v1.Indicator.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12 \n" +
 	"\x06method\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06method\x12)\n" +
 	"\vdata_source\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\n" +
@@ -1430,17 +1428,16 @@ const file_cidsistem_registry_v1_plan_proto_rawDesc = "" +
 	"\x04area\x18\x01 \x01(\v2\x1b.cidsistem.registry.v1.AreaB\n" +
 	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x04area\x12#\n" +
 	"\x06places\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\x06places\x12@\n" +
-	"\x05moves\x18\x03 \x03(\v2 .cidsistem.registry.v1.QuotaMoveB\b\xbaH\x05\x92\x01\x02\x102R\x05moves\"\xda\x01\n" +
+	"\x05moves\x18\x03 \x03(\v2 .cidsistem.registry.v1.QuotaMoveB\b\xbaH\x05\x92\x01\x02\x102R\x05moves\"\xde\x01\n" +
 	"\tQuotaMove\x127\n" +
 	"\x02to\x18\x01 \x01(\v2\x1b.cidsistem.registry.v1.AreaB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x02to\x12#\n" +
-	"\x06places\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x01R\x06places\x126\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x02to\x12'\n" +
+	"\x06places\x18\x02 \x01(\x05B\x0f\xe2A\x01\x02\xbaH\b\x1a\x06\x18\xc0\x84=(\x01R\x06places\x126\n" +
 	"\x04date\x18\x03 \x01(\v2\".cidsistem.registry.v1.PartialDateR\x04date\x127\n" +
-	"\x03act\x18\x04 \x01(\v2%.cidsistem.registry.v1.LegalReferenceR\x03act\"\xc7\x01\n" +
-	"\tStaffLine\x12V\n" +
+	"\x03act\x18\x04 \x01(\v2%.cidsistem.registry.v1.LegalReferenceR\x03act\"\xcb\x01\n" +
+	"\tStaffLine\x12Z\n" +
 	"\n" +
-	"profession\x18\x01 \x01(\x0e2*.cidsistem.registry.v1.Operator.ProfessionB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\n" +
+	"profession\x18\x01 \x01(\x0e2*.cidsistem.registry.v1.Operator.ProfessionB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\n" +
 	"profession\x122\n" +
 	"\x0efte_hundredths\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(\x00R\rfteHundredths\x12.\n" +
 	"\fweekly_hours\x18\x03 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xa0\x8d\x06(\x00R\vweeklyHoursB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"

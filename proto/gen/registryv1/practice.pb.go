@@ -624,17 +624,15 @@ const file_cidsistem_registry_v1_practice_proto_rawDesc = "" +
 	"\aCOUNTED\x10\x02\x12\r\n" +
 	"\tEVALUATED\x10\x03:\x86\x01\xeaA`\n" +
 	"#registry.cidsistem.example/Practice\x12$comuni/{comune}/practices/{practice}*\tpractices2\bpractice\xaa\xbb\x18\x1f\n" +
-	"\rbuona pratica\x12\x0ebuone pratiche\"\x9c\x01\n" +
-	"\x0ePracticeResult\x12(\n" +
-	"\tindicator\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\tindicator\x12\x1f\n" +
+	"\rbuona pratica\x12\x0ebuone pratiche\"\xa0\x01\n" +
+	"\x0ePracticeResult\x12,\n" +
+	"\tindicator\x18\x01 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xac\x02R\tindicator\x12\x1f\n" +
 	"\x06before\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06before\x12\x1d\n" +
 	"\x05after\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05after\x12 \n" +
-	"\x06method\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06method\"\xb1\x02\n" +
+	"\x06method\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06method\"\xb5\x02\n" +
 	"\bAdoption\x12=\n" +
-	"\tcomune_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9-]{1,62})?$R\bcomuneId\x12$\n" +
-	"\aadopter\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\aadopter\x128\n" +
+	"\tcomune_id\x18\x01 \x01(\tB \xbaH\x1dr\x1b2\x19^([a-z][a-z0-9-]{1,62})?$R\bcomuneId\x12(\n" +
+	"\aadopter\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\aadopter\x128\n" +
 	"\x05since\x18\x03 \x01(\v2\".cidsistem.registry.v1.PartialDateR\x05since\x12F\n" +
 	"\achanges\x18\x04 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x06\xb2\xbb\x18\x02\b\x04R\achanges\x12>\n" +
 	"\aoutcome\x18\x05 \x01(\v2$.cidsistem.registry.v1.LocalizedTextR\aoutcomeB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"

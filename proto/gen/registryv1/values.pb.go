@@ -1373,10 +1373,10 @@ var File_cidsistem_registry_v1_values_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_values_proto_rawDesc = "" +
 	"\n" +
-	"\"cidsistem/registry/v1/values.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18google/type/latlng.proto\"\xe3\x02\n" +
+	"\"cidsistem/registry/v1/values.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18google/type/latlng.proto\"\xe7\x02\n" +
 	"\rLocalizedText\x12\x1f\n" +
-	"\x02it\x18\x01 \x01(\tB\x0f\xe2A\x01\x02\xbaH\br\x06\x10\x01\x18\xa0\x9c\x01R\x02it\x12\x8a\x01\n" +
-	"\ftranslations\x18\x02 \x03(\v26.cidsistem.registry.v1.LocalizedText.TranslationsEntryB.\xbaH+\x9a\x01(\x10\x14\"$r\"2 ^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$R\ftranslations\x12?\n" +
+	"\x02it\x18\x01 \x01(\tB\x0f\xe2A\x01\x02\xbaH\br\x06\x10\x01\x18\xa0\x9c\x01R\x02it\x12\x8e\x01\n" +
+	"\ftranslations\x18\x02 \x03(\v26.cidsistem.registry.v1.LocalizedText.TranslationsEntryB2\xbaH/\x9a\x01,\x10\x14\"(r&2$^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,8}$R\ftranslations\x12?\n" +
 	"\teasy_read\x18\x03 \x01(\v2\".cidsistem.registry.v1.TranslationR\beasyRead\x1ac\n" +
 	"\x11TranslationsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x128\n" +
@@ -1395,9 +1395,9 @@ const file_cidsistem_registry_v1_values_proto_rawDesc = "" +
 	"\n" +
 	"Identifier\x12:\n" +
 	"\x06scheme\x18\x01 \x01(\tB\"\xe2A\x01\x02\xbaH\x1br\x192\x17^[a-z][a-z0-9.-]{1,62}$R\x06scheme\x12$\n" +
-	"\x05value\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05value\"\xd0\x01\n" +
-	"\vPartialDate\x12\x1f\n" +
-	"\x04year\x18\x01 \x01(\x05B\v\xbaH\b\x1a\x06\x18\x98\x11(\x88\x0eR\x04year\x12\x1f\n" +
+	"\x05value\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05value\"\xd4\x01\n" +
+	"\vPartialDate\x12#\n" +
+	"\x04year\x18\x01 \x01(\x05B\x0f\xe2A\x01\x02\xbaH\b\x1a\x06\x18\x98\x11(\x88\x0eR\x04year\x12\x1f\n" +
 	"\x05month\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\f(\x00R\x05month\x12\x1b\n" +
 	"\x03day\x18\x03 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x1f(\x00R\x03day:b\xbaH_\x1a]\n" +
 	"\x1cpartial_date.day_needs_month\x12\x1bun giorno vuole il suo mese\x1a this.day == 0 || this.month != 0\"x\n" +
@@ -1426,22 +1426,22 @@ const file_cidsistem_registry_v1_values_proto_rawDesc = "" +
 	"\x05PRESS\x10\x04\x12\n" +
 	"\n" +
 	"\x06IMPORT\x10\x05\x12\v\n" +
-	"\aCITIZEN\x10\x06\"\xe2\x01\n" +
-	"\vFieldSource\x12I\n" +
-	"\x05field\x18\x01 \x01(\tB3\xe2A\x01\x02\xbaH,r*2(^[a-z][A-Za-z0-9]*(\\.[A-Za-z0-9]+){0,8}$R\x05field\x12\x1e\n" +
+	"\aCITIZEN\x10\x06\"\xe5\x01\n" +
+	"\vFieldSource\x12L\n" +
+	"\x05field\x18\x01 \x01(\tB6\xe2A\x01\x02\xbaH/r-\x18\xc8\x012(^[a-z][A-Za-z0-9]*(\\.[A-Za-z0-9]+){0,8}$R\x05field\x12\x1e\n" +
 	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x05value\x12M\n" +
 	"\n" +
 	"provenance\x18\x03 \x01(\v2!.cidsistem.registry.v1.ProvenanceB\n" +
 	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\n" +
 	"provenance\x12\x19\n" +
-	"\bin_force\x18\x04 \x01(\bR\ainForce\"\x9e\x04\n" +
+	"\bin_force\x18\x04 \x01(\bR\ainForce\"\xa2\x04\n" +
 	"\fContactPoint\x12L\n" +
 	"\x04kind\x18\x01 \x01(\x0e2(.cidsistem.registry.v1.ContactPoint.KindB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12$\n" +
 	"\x05value\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x03\x18\xac\x02R\x05value\x12\x1e\n" +
 	"\x05label\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05label\x12'\n" +
 	"\n" +
-	"hours_note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\thoursNote\x12L\n" +
-	"\tlanguages\x18\x05 \x03(\tB.\xbaH+\x92\x01(\x10\x14\"$r\"2 ^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$R\tlanguages\x12K\n" +
+	"hours_note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\thoursNote\x12P\n" +
+	"\tlanguages\x18\x05 \x03(\tB2\xbaH/\x92\x01,\x10\x14\"(r&2$^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,8}$R\tlanguages\x12K\n" +
 	"\n" +
 	"visibility\x18\x06 \x01(\x0e2!.cidsistem.registry.v1.VisibilityB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"visibility\x127\n" +
@@ -1467,12 +1467,11 @@ const file_cidsistem_registry_v1_values_proto_rawDesc = "" +
 	"\n" +
 	"istat_code\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f2\r^([0-9]{6})?$R\tistatCode\x121\n" +
 	"\x0fwithheld_reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x0ewithheldReason\x12/\n" +
-	"\bposition\x18\a \x01(\v2\x13.google.type.LatLngR\bposition\"\x8d\x02\n" +
-	"\x04Area\x12@\n" +
-	"\x04kind\x18\x01 \x01(\x0e2 .cidsistem.registry.v1.Area.KindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1b\n" +
-	"\x04code\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04code\x12\x1f\n" +
-	"\x05label\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x05label\"\x84\x01\n" +
+	"\bposition\x18\a \x01(\v2\x13.google.type.LatLngR\bposition\"\x95\x02\n" +
+	"\x04Area\x12D\n" +
+	"\x04kind\x18\x01 \x01(\x0e2 .cidsistem.registry.v1.Area.KindB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1b\n" +
+	"\x04code\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04code\x12#\n" +
+	"\x05label\x18\x03 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x05label\"\x84\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fMUNICIPALITY\x10\x01\x12\x1a\n" +
