@@ -88,14 +88,19 @@ func (f *Folder) Put(ctx context.Context, from io.Reader, want string) (Info, er
 	if err := os.Rename(incoming.Name(), path); err != nil {
 		return Info{}, fmt.Errorf("store a file: %w", err)
 	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return Info{}, fmt.Errorf("store a file: %w", err)
-	}
-	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
+	// The file's folder may be new, too.
+	if err := errors.Join(syncFolder(filepath.Dir(path)), syncFolder(f.path)); err != nil {
 		return Info{}, fmt.Errorf("store a file: %w", err)
 	}
 	return f.Stat(name)
+}
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Stat tells whether a file is there.
@@ -136,10 +141,7 @@ func (f *Folder) Read(sum string, offset int64) (io.ReadCloser, error) {
 // Sweep removes files that nobody uses and that are older than a time, and what
 // was left of uploads that broke off.
 func (f *Folder) Sweep(ctx context.Context, before time.Time, used func(sum string) bool) (removed int, err error) {
-	err = filepath.WalkDir(f.path, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || ctx.Err() != nil || entry.IsDir() {
-			return errors.Join(err, ctx.Err())
-		}
+	err = f.walk(ctx, func(path string, entry fs.DirEntry) error {
 		info, err := entry.Info()
 		if err != nil || !info.ModTime().Before(before) {
 			return err
@@ -147,17 +149,34 @@ func (f *Folder) Sweep(ctx context.Context, before time.Time, used func(sum stri
 		if sumPattern.MatchString(entry.Name()) && used(entry.Name()) {
 			return nil
 		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
 		removed++
-		return os.Remove(path)
+		return nil
 	})
 	return removed, err
 }
 
+// walk visits all files. Those that go away meanwhile, as uploads do when they
+// end, are passed over.
+func (f *Folder) walk(ctx context.Context, visit func(path string, entry fs.DirEntry) error) error {
+	return filepath.WalkDir(f.path, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && ctx.Err() == nil && !entry.IsDir() {
+			err = visit(path, entry)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return errors.Join(err, ctx.Err())
+	})
+}
+
 // Check recomputes every sum and lists the files whose bytes have changed.
 func (f *Folder) Check(ctx context.Context) (damaged []string, err error) {
-	err = filepath.WalkDir(f.path, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || ctx.Err() != nil || entry.IsDir() || !sumPattern.MatchString(entry.Name()) {
-			return errors.Join(err, ctx.Err())
+	err = f.walk(ctx, func(path string, entry fs.DirEntry) error {
+		if !sumPattern.MatchString(entry.Name()) {
+			return nil
 		}
 		file, err := os.Open(path)
 		if err != nil {
