@@ -1,24 +1,25 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the repository, one after another, each for FUZZTIME
-# (30s unless set). Fails when one fails; the input that it found is then a file
-# under the package's testdata/fuzz, to be kept with the fix.
-#
-#   FUZZTIME=5m deploy/fuzz.sh          all targets
-#   deploy/fuzz.sh ./services/internal/store    those of some folders
+# Runs every fuzz target of the repository for FUZZTIME (default 30s), three at a
+# time. A failure prints the input, which go keeps under testdata/fuzz.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+export FUZZTIME=${FUZZTIME:-30s}
 
-failed=()
-while IFS=: read -r file target; do
-	package=$(dirname "$file")
-	printf '== %s %s\n' "$package" "$target"
-	if ! go test -C "$package" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-30s}" .; then
-		failed+=("$package $target")
+targets=$(grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]*' proto services gateway deploy |
+	sed -E 's#^(.*)/[^/]+_test\.go:[0-9]+:func (Fuzz.*)$#\1 \2#' | sort -u)
+count=$(wc -l <<<"$targets")
+echo "$count fuzz targets, $FUZZTIME each"
+
+fuzz() {
+	if out=$(go test -run '^$' -fuzz "^$2\$" -fuzztime "$FUZZTIME" -parallel 1 "./$1" 2>&1); then
+		echo "ok   $1 $2"
+	else
+		printf 'FAIL %s %s\n%s\n' "$1" "$2" "$out"
+		return 1
 	fi
-done < <(grep -r --include='*_test.go' --exclude-dir=node_modules -o '^func Fuzz[A-Za-z0-9_]*' "${@:-.}" | sed 's/:func /:/' | sort)
-
-if [ ${#failed[@]} -gt 0 ]; then
-	printf 'failed:\n' >&2
-	printf '  %s\n' "${failed[@]}" >&2
-	exit 1
-fi
+}
+export -f fuzz
+failed=0
+xargs -P 3 -L 1 bash -c 'fuzz "$0" "$1"' <<<"$targets" || failed=1
+[ "$failed" -eq 0 ] && echo "$count passed, 0 failed" || echo "some fuzz targets failed"
+exit "$failed"
