@@ -74,7 +74,7 @@ type game struct {
 	open        opener
 	federations []string
 	operations  func(*player) operations
-	large       bool                // some have more records than two pages of a snapshot
+	large       bool                // some have much data
 	begin       func() (end func()) // what a bubble needs
 	converge    func(*world) error
 }
@@ -129,6 +129,7 @@ type player struct {
 	*rapid.T
 	*world
 	found    error
+	large    bool // records and revisions may be more than fit into two messages
 	requests int
 	titles   int
 }
@@ -137,8 +138,8 @@ type player struct {
 func (p *player) play(g *game) {
 	p.federation(g.federations)
 	p.must(p.run())
-	if g.large && rapid.IntRange(0, 7).Draw(p.T, "large") == 0 {
-		p.Log("more records than fit two pages of a snapshot")
+	p.large = g.large && rapid.IntRange(0, 11).Draw(p.T, "large") == 0
+	if p.large {
 		p.must(p.anyNode().putsMany("molti"))
 	}
 	actions := map[string]func(*rapid.T){"": func(*rapid.T) { p.must(p.check()) }}
@@ -278,13 +279,19 @@ func (p *player) writeTwins() error {
 	return p.anyNode().write(store.Request{}, append(twins, other))
 }
 
-// writeCrowd writes at the same time, so that writes share a commit.
+// writeCrowd writes at the same time, so that writes share a commit; where data
+// are large, more than one message of the feed holds.
 func (p *player) writeCrowd() error {
 	var writes [][]edit
 	for i := 0; i+2 <= len(ids); i += 2 {
 		writes = append(writes, p.edits(ids[i:i+2]))
 	}
-	return p.anyNode().crowd(writes)
+	node := p.anyNode()
+	if p.large {
+		p.titles++
+		return errors.Join(node.crowd(writes), node.flood(fmt.Sprint("luogo ", p.titles)))
+	}
+	return node.crowd(writes)
 }
 
 // retry repeats a request, or uses its id for another one.
@@ -471,8 +478,12 @@ func (p *player) copyBackSite() error {
 	if err != nil {
 		return err
 	}
+	return p.putBack(s, b)
+}
+
+func (p *player) putBack(s *site, b backup) error {
 	p.Logf("copy revision %d of %s back", b.at.Revision, s.id)
-	if err := s.stop(); err != nil {
+	if err := errors.Join(s.observe(), s.stop()); err != nil {
 		return err
 	}
 	p.down()
@@ -553,15 +564,30 @@ func (p *player) changeScope() error {
 	return office.start()
 }
 
-// breakSnapshot asks for a new copy and breaks the link on the way.
+// breakSnapshot asks for a new copy and breaks the link on the way, once or
+// twice; perhaps an old file of the member is put back before it goes on.
 func (p *player) breakSnapshot() error {
 	office, m := p.anyMember()
 	if m.out {
 		return nil
 	}
-	bytes := rapid.SampledFrom([]int{1000, 30_000, 60_000, 100_000, 150_000}).Draw(p.T, "bytes")
-	p.Logf("%s takes the copy of %s anew; the link breaks after %d bytes", office.id, m.id, bytes)
-	m.link.Heal()
-	m.link.CutAfter(bytes)
-	return office.server.Resync(p.ctx, m.id)
+	p.Logf("%s takes the copy of %s anew; the link breaks", office.id, m.id)
+	if err := errors.Join(m.backUp(), office.server.Resync(p.ctx, m.id)); err != nil {
+		return err
+	}
+	for range rapid.IntRange(1, 2).Draw(p.T, "times") {
+		m.link.Heal()
+		m.link.CutAfter(rapid.SampledFrom([]int{500, 1000, 1500, 30_000, 60_000, 90_000, 130_000}).Draw(p.T, "bytes"))
+		time.Sleep(4 * time.Second)
+		m.link.Cut()
+		if m.owned != nil {
+			if err := m.write(store.Request{}, p.edits(p.someIDs(ids))); err != nil {
+				return err
+			}
+		}
+	}
+	if rapid.Bool().Draw(p.T, "put back") {
+		return p.putBack(m.site, m.backups[len(m.backups)-1])
+	}
+	return nil
 }

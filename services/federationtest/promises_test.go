@@ -58,6 +58,15 @@ func (s *site) putsMany(title string) error {
 	return errors.Join(s.write(store.Request{}, edits[:380]), s.write(store.Request{}, edits[380:]))
 }
 
+// flood makes more revisions than a message of the feed holds.
+func (s *site) flood(title string) error {
+	var writes [][]edit
+	for i := range 300 {
+		writes = append(writes, []edit{{id: fmt.Sprintf("m%03d", i), title: title, visibility: registryv1.Visibility_PUBLIC}})
+	}
+	return s.crowd(writes)
+}
+
 // forgetAll trims everything that a feed has.
 func (s *site) forgetAll() error {
 	err := s.observe()
@@ -298,5 +307,17 @@ func TestComuneMovesFromOneOfficeToAnother(t *testing.T) {
 			}
 		}
 		return nil
+	})
+}
+
+func TestProgressIsToldMessageByMessage(t *testing.T) {
+	inWorld(t, &feeds, func(_ *testing.T, w *world) error {
+		node, office, _ := w.levels()
+		if err := errors.Join(w.run(), w.converge()); err != nil {
+			return err
+		}
+		node.readsOver.Cut()
+		office.members[0].link.Cut()
+		return errors.Join(node.flood("uno"), node.flood("due"), w.converge())
 	})
 }

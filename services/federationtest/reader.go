@@ -39,6 +39,8 @@ type reader struct {
 	refused []refusal
 	broken  error
 	stalled time.Time
+	// compared is where the copy was last held against the truth.
+	compared store.Position
 }
 
 // half is a snapshot that is being read.
@@ -187,7 +189,7 @@ func (r *reader) settle() error {
 		r.half = nil // the source has another history than when the snapshot was taken
 		return errOtherHistory
 	}
-	r.at, r.copy, r.half = r.half.at, r.half.contents, nil
+	r.at, r.copy, r.half, r.compared = r.half.at, r.half.contents, nil, store.Position{}
 	return r.copy.whole()
 }
 
@@ -308,7 +310,7 @@ func (r *reader) verdict(truth *journal, floor store.Position) error {
 		}
 	}
 	r.resumed, r.refused = nil, nil
-	if r.at.Zero() {
+	if r.at.Zero() || r.at.Equal(r.compared) {
 		return nil
 	}
 	want, known := truth.states[string(r.at.Digest)]
@@ -318,6 +320,7 @@ func (r *reader) verdict(truth *journal, floor store.Position) error {
 	if differs := r.copy.differs(want); differs != "" {
 		return fmt.Errorf("%w: a reader at %s %s", ErrEqual, r.at, differs)
 	}
+	r.compared = r.at
 	return nil
 }
 

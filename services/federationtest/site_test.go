@@ -45,7 +45,9 @@ type site struct {
 	acked   []acked
 	rewound time.Time // when the history became another
 	backups []backup
-	seen    string // what the last examination looked at
+	// restored is true until the new epoch of a restore is seen.
+	restored bool
+	seen     string // what the last examination looked at
 }
 
 // An opener opens the server of a site, on its data file.
@@ -272,6 +274,7 @@ func (s *site) backUp() error {
 // does: a new epoch begins.
 func (s *site) restore(b backup) error {
 	s.back(b)
+	s.restored = true
 	s.wrote++ // the revision that begins the epoch
 	return store.Restore(context.Background(), b.path, s.options())
 }
@@ -294,9 +297,14 @@ func (s *site) back(b backup) {
 	s.backups = slices.DeleteFunc(s.backups, func(other backup) bool { return other.at.Revision > b.at.Revision })
 }
 
-// observe brings the journal up to date. A write of a node is one revision.
+// observe brings the journal up to date. A write of a node is one revision, and
+// a restore begins an epoch, which nothing else does.
 func (s *site) observe() error {
 	synctest.Wait()
+	if begins := string(s.store.Head().Epoch) != string(s.journal.at.Epoch); begins != s.restored && s.journal.at.Revision > 0 {
+		return fmt.Errorf("%w: restored %v, new epoch %v at %s", ErrResumable, s.restored, begins, s.id)
+	}
+	s.restored = false
 	n, err := s.journal.extend(s.store)
 	if err != nil {
 		return fmt.Errorf("feed of %s: %w", s.id, err)

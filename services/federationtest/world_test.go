@@ -353,9 +353,11 @@ func (w *world) converge() error {
 	if err := w.check(); err != nil {
 		return err
 	}
-	time.Sleep(upkeepEvery) // whole servers purge what is due, and that travels
-	if err := w.check(); err != nil {
-		return err
+	if slices.ContainsFunc(w.sites, func(s *site) bool { return s.tidies }) {
+		time.Sleep(upkeepEvery) // what is due is purged, and that travels
+		if err := w.check(); err != nil {
+			return err
+		}
 	}
 	heads := map[*site]store.Position{}
 	for _, s := range w.sites {
