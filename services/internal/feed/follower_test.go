@@ -103,7 +103,7 @@ func TestSlowDiskIsNoSilence(t *testing.T) {
 		s.fill(t, 600)
 		s.serve()
 		c := s.follow(t)
-		c.slow = 20 * time.Second
+		c.slow.Store(int64(20 * time.Second))
 		status := c.wants(t, 5*time.Minute, inSync)
 		if status.Snapshots != 1 || status.LastError != "" {
 			t.Errorf("status %+v", status)
@@ -112,7 +112,7 @@ func TestSlowDiskIsNoSilence(t *testing.T) {
 		s.fill(t, 3)
 		c.wants(t, 2*time.Minute, inSync)
 		c.equals(t, s)
-		c.slow = 0
+		c.slow.Store(0)
 	})
 }
 

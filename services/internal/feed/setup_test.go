@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,7 +182,7 @@ func (s *source) fill(t testing.TB, n int) {
 type copied struct {
 	store    *store.Store
 	follower *feed.Follower
-	slow     time.Duration // what a commit takes
+	slow     atomic.Int64 // what a commit takes, in nanoseconds
 	passed   []federationv1.Node_State
 	stop     func()
 }
@@ -191,7 +192,7 @@ func (s *source) follow(t *testing.T) *copied {
 	c := &copied{}
 	opened, err := store.Open(store.Options{
 		Path: filepath.Join(t.TempDir(), "ufficio.db"), ServerID: "cid-trapani", NoSync: true, Logger: quiet(),
-		BeforeCommit: func() error { time.Sleep(c.slow); return nil },
+		BeforeCommit: func() error { time.Sleep(time.Duration(c.slow.Load())); return nil },
 	})
 	must(t, err)
 	c.store = opened
