@@ -33,51 +33,54 @@ func (b *bench) keptAs(count int, records map[string]*Records) (string, error) {
 	return filepath.Join(b.Keep, fmt.Sprintf("%d-records-%s", count, hex.EncodeToString(sum.Sum(nil)[:6]))), nil
 }
 
-// takeKept gives the nodes the data that were kept; false when there are none.
-func (f *federation) takeKept(ctx context.Context, kept string) (bool, error) {
-	if kept == "" {
-		return false, nil
-	}
-	if _, err := os.Stat(kept); errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	f.progress.say("taking the nodes from %s", kept)
-	return true, f.whileDown(ctx, func(comune, data string) error {
-		if err := os.RemoveAll(data); err != nil {
-			return err
+// takeKept gives servers, which do not run, the data that were kept of them;
+// false when there are none.
+func (f *federation) takeKept(kept string, ids ...string) (bool, error) {
+	for _, id := range ids {
+		from := filepath.Join(kept, id)
+		if _, err := os.Stat(from); kept == "" || errors.Is(err, os.ErrNotExist) {
+			return false, nil
 		}
-		return os.CopyFS(data, os.DirFS(filepath.Join(kept, comune)))
-	})
+		f.progress.say("taking the data of %s from %s", id, kept)
+		to := filepath.Join(f.dir, id)
+		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
+			return false, fmt.Errorf("take the kept data of %s: %w", id, err)
+		}
+	}
+	return true, nil
 }
 
-// keep copies the data of the nodes.
-func (f *federation) keep(ctx context.Context, kept string) error {
+// keep copies the data of servers, which do not run.
+func (f *federation) keep(kept string, ids ...string) error {
 	if kept == "" {
 		return nil
 	}
-	f.progress.say("keeping the nodes in %s", kept)
-	work := kept + ".new"
-	if err := os.RemoveAll(work); err != nil {
-		return err
+	for _, id := range ids {
+		to := filepath.Join(kept, id)
+		f.progress.say("keeping the data of %s in %s", id, kept)
+		err := errors.Join(os.RemoveAll(to+".new"), os.CopyFS(to+".new", os.DirFS(filepath.Join(f.dir, id))), os.RemoveAll(to))
+		if err == nil {
+			err = os.Rename(to+".new", to)
+		}
+		if err != nil {
+			return fmt.Errorf("keep the data of %s: %w", id, err)
+		}
 	}
-	err := f.whileDown(ctx, func(comune, data string) error {
-		return os.CopyFS(filepath.Join(work, comune), os.DirFS(data))
-	})
-	if err != nil {
-		return err
-	}
-	return os.Rename(work, kept)
+	return nil
 }
 
-// whileDown does something with the data of each node while it does not run.
-func (f *federation) whileDown(ctx context.Context, do func(comune, data string) error) error {
+// stopNodes and startNodes end and begin what the nodes do with their data.
+func (f *federation) stopNodes(ctx context.Context) error {
 	for _, comune := range comuni() {
 		if err := f.Nodes[comune].Stop(ctx); err != nil {
 			return err
 		}
-		if err := do(comune, filepath.Join(f.dir, comune)); err != nil {
-			return fmt.Errorf("copy the data of %s: %w", comune, err)
-		}
+	}
+	return nil
+}
+
+func (f *federation) startNodes(ctx context.Context) error {
+	for _, comune := range comuni() {
 		if err := f.Nodes[comune].Start(); err != nil {
 			return err
 		}

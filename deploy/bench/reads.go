@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -22,6 +23,13 @@ const (
 	readers = 16
 	// named is how many records are read by name, at random.
 	named = 2048
+)
+
+// Names of targets that others are held against.
+const (
+	viaGRPC  = "gRPC, ufficio comune"
+	bareGRPC = "bare grpc-go"
+	bareHTTP = "bare net/http"
 )
 
 // get asks for a record by name.
@@ -56,19 +64,19 @@ func (b *bench) reads(ctx context.Context, f *federation) (err error) {
 		}
 		comune := comuni()[i%len(demo.Comuni)]
 		name := f.records[comune].Pick(random)
-		any, err := get(name)
+		question, err := get(name)
 		if err != nil {
 			return err
 		}
 		path := "/v1/" + name
-		if bare.Records[name], err = fetch(ctx, f.conns[demo.Office], any); err != nil {
+		if bare.Records[name], err = fetch(ctx, f.conns[demo.Office], question); err != nil {
 			return fmt.Errorf("get %s from the ufficio comune: %w", name, err)
 		}
 		if bare.Bodies[path], err = fetchHTTP(ctx, f.HTTP(), path); err != nil {
 			return err
 		}
 		recordBytes, bodyBytes = recordBytes+len(bare.Records[name]), bodyBytes+len(bare.Bodies[path])
-		ofOne, ofAll, paths = append(ofOne, mine), append(ofAll, any), append(paths, path)
+		ofOne, ofAll, paths = append(ofOne, mine), append(ofAll, question), append(paths, path)
 	}
 	process, err := startBare(ctx, filepath.Join(b.Bin, "cid-bench"), f.dir, bare)
 	if err != nil {
@@ -79,10 +87,10 @@ func (b *bench) reads(ctx context.Context, f *federation) (err error) {
 	if err != nil {
 		return err
 	}
-	targets[0].against, targets[1].against, targets[2].against = []string{"bare grpc-go"}, []string{"bare grpc-go"}, []string{"bare net/http"}
+	targets[0].against, targets[1].against, targets[2].against = []string{bareGRPC}, []string{bareGRPC}, []string{bareHTTP, viaGRPC}
 	targets = append(targets,
-		target{name: "bare grpc-go", processes: []int{process.pid}, client: askGRPC(process.conn, inTurn(ofAll))},
-		target{name: "bare net/http", processes: []int{process.pid}, client: askHTTP(process.http, inTurn(paths))},
+		target{name: bareGRPC, processes: []int{process.pid}, client: askGRPC(process.conn, inTurn(ofAll))},
+		target{name: bareHTTP, processes: []int{process.pid}, client: askHTTP(process.http, inTurn(paths))},
 	)
 	return b.compare(ctx, fmt.Sprintf("Reads by name (%s bytes as a message, %s as JSON, on average)",
 		whole(float64(recordBytes)/named), whole(float64(bodyBytes)/named)), readers, targets)
@@ -105,42 +113,61 @@ func (f *federation) targets(node, office func(int) question, paths func(int) st
 	}
 	return []target{
 		{name: "gRPC, node", processes: ofNode, client: askGRPC(f.conns[one], node)},
-		{name: "gRPC, ufficio comune", processes: ofOffice, client: askGRPC(f.conns[demo.Office], office)},
+		{name: viaGRPC, processes: ofOffice, client: askGRPC(f.conns[demo.Office], office)},
 		{name: "REST, gateway and ufficio comune", processes: ofREST, client: askHTTP(f.HTTP(), paths)},
 	}, nil
 }
 
-// lists measures pages of 50 services over all comuni.
+// lists measures pages of 50 services over all comuni, spread over the whole
+// list.
 func (b *bench) lists(ctx context.Context, f *federation) error {
-	const pages = 20
+	const size, pages = 50, 20
+	client := registryv1.NewServiceServiceClient(f.conns[demo.Office])
+	tokens, err := pageTokens(ctx, client)
+	if err != nil {
+		return err
+	}
 	var questions []question
 	var paths []string
-	client := registryv1.NewServiceServiceClient(f.conns[demo.Office])
-	request := &registryv1.ListServicesRequest{Parent: "comuni/-", PageSize: 50}
 	bytes := 0
-	for range pages {
+	for i := range min(pages, len(tokens)) {
+		request := &registryv1.ListServicesRequest{Parent: "comuni/-", PageSize: size, PageToken: tokens[i*len(tokens)/min(pages, len(tokens))]}
 		body, err := proto.Marshal(request)
 		if err != nil {
 			return err
 		}
-		questions = append(questions, question{method: registryv1.ServiceService_ListServices_FullMethodName, request: body})
-		paths = append(paths, "/v1/comuni/-/services?pageSize=50&pageToken="+url.QueryEscape(request.GetPageToken()))
 		page, err := client.ListServices(ctx, request)
 		if err != nil {
 			return err
 		}
-		if len(page.GetUnreachable()) > 0 {
-			return fmt.Errorf("a list lacks %s", strings.Join(page.GetUnreachable(), ", "))
-		}
 		bytes += proto.Size(page)
-		if request.PageToken = page.GetNextPageToken(); request.GetPageToken() == "" {
-			break
-		}
+		questions = append(questions, question{method: registryv1.ServiceService_ListServices_FullMethodName, request: body})
+		paths = append(paths, "/v1/comuni/-/services?"+url.Values{"pageSize": {strconv.Itoa(size)}, "pageToken": {request.GetPageToken()}}.Encode())
 	}
 	targets, err := f.targets(nil, inTurn(questions), inTurn(paths))
 	if err != nil {
 		return err
 	}
-	return b.compare(ctx, fmt.Sprintf("Lists of 50 services over comuni/- (%s bytes as a message, on average)", whole(float64(bytes)/float64(len(questions)))),
+	return b.compare(ctx, fmt.Sprintf("Lists of %d services over comuni/- (%s bytes as a message, on average)", size, whole(float64(bytes)/float64(len(questions)))),
 		readers, targets[1:])
+}
+
+// pageTokens walks the list of all services in large steps and returns where the
+// pages begin; the last page, which may be short, is left out.
+func pageTokens(ctx context.Context, client registryv1.ServiceServiceClient) ([]string, error) {
+	request := &registryv1.ListServicesRequest{Parent: "comuni/-", PageSize: 200}
+	tokens := []string{""}
+	for {
+		page, err := client.ListServices(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		if len(page.GetUnreachable()) > 0 {
+			return nil, fmt.Errorf("a list lacks %s", strings.Join(page.GetUnreachable(), ", "))
+		}
+		if request.PageToken = page.GetNextPageToken(); request.GetPageToken() == "" {
+			return tokens[:max(1, len(tokens)-1)], nil
+		}
+		tokens = append(tokens, request.GetPageToken())
+	}
 }

@@ -17,16 +17,13 @@ import (
 const maxSyncs = 3
 
 // sync lets an empty ufficio comune take its copies; it is not running when
-// called, and in step when done. Without the part it does so once, unmeasured.
-func (b *bench) sync(ctx context.Context, f *federation) error {
-	runs := 1
-	if b.wants("sync") {
-		runs = min(b.Runs, maxSyncs)
+// called, and in step when done.
+func (b *bench) sync(ctx context.Context, f *federation, kept string) error {
+	if !b.wants("sync") {
+		return f.follow(ctx, kept)
 	}
-	total := 0
-	for _, comune := range comuni() {
-		total += f.total(comune)
-	}
+	runs := min(b.Runs, maxSyncs)
+	total := f.totalOfAll()
 	var copied, searchable []time.Duration
 	for i := range runs {
 		if i > 0 {
@@ -44,9 +41,6 @@ func (b *bench) sync(ctx context.Context, f *federation) error {
 	if err := f.gatewayServes(ctx); err != nil {
 		return err
 	}
-	if !b.wants("sync") {
-		return nil
-	}
 	perSecond := func(d time.Duration) string { return whole(float64(total) / d.Seconds()) }
 	return errors.Join(
 		b.document.heading(3, "Cold start of an empty ufficio comune"),
@@ -55,6 +49,53 @@ func (b *bench) sync(ctx context.Context, f *federation) error {
 			{"until search finds all of them", seconds(median(searchable)), perSecond(median(searchable))},
 		}),
 	)
+}
+
+// follow brings the ufficio comune into step without measuring: from nothing, or
+// from what was kept.
+func (f *federation) follow(ctx context.Context, kept string) error {
+	taken, err := f.takeKept(kept, demo.Office)
+	if err != nil {
+		return err
+	}
+	if !taken {
+		if _, _, err := f.coldSync(ctx, f.totalOfAll()); err != nil {
+			return err
+		}
+		if kept == "" {
+			return f.gatewayServes(ctx)
+		}
+		if err := errors.Join(f.Office.Stop(ctx), f.keep(kept, demo.Office)); err != nil {
+			return err
+		}
+	}
+	if err := f.startOffice(ctx); err != nil {
+		return err
+	}
+	if err := f.finds(ctx, demo.Office, f.totalOfAll()); err != nil {
+		return err
+	}
+	return f.gatewayServes(ctx)
+}
+
+// totalOfAll is how many records the nodes have together.
+func (f *federation) totalOfAll() int {
+	total := 0
+	for _, comune := range comuni() {
+		total += f.total(comune)
+	}
+	return total
+}
+
+// startOffice starts the ufficio comune and waits until it is in step.
+func (f *federation) startOffice(ctx context.Context) error {
+	if err := f.Office.Start(); err != nil {
+		return err
+	}
+	if err := f.serving(ctx, demo.Office); err != nil {
+		return err
+	}
+	return f.inSync(ctx)
 }
 
 // coldSync starts the ufficio comune without data, and tells how long it takes
@@ -66,13 +107,7 @@ func (f *federation) coldSync(ctx context.Context, total int) (inSync, found tim
 		return 0, 0, err
 	}
 	began := time.Now()
-	if err := f.Office.Start(); err != nil {
-		return 0, 0, err
-	}
-	if err := f.serving(ctx, demo.Office); err != nil {
-		return 0, 0, err
-	}
-	if err := f.inSync(ctx); err != nil {
+	if err := f.startOffice(ctx); err != nil {
 		return 0, 0, err
 	}
 	inSync = time.Since(began)

@@ -80,7 +80,12 @@ func (b *bench) writes(ctx context.Context) (err error) {
 	}
 	const alone, followed, single, grouped = "node", "node, ufficio comune follows", "bare bbolt, Update", "bare bbolt, group commit"
 	bare := []string{single, grouped}
-	return b.compare(ctx, "Durable writes on one node", writers, []target{
+	bytes := 0
+	for _, d := range all {
+		bytes += len(d.record)
+	}
+	title := fmt.Sprintf("Durable writes on one node (%s bytes as a message, on average)", whole(float64(bytes)/float64(len(all))))
+	return b.compare(ctx, title, writers, []target{
 		{name: alone, processes: pids, against: bare, client: withLink(f, comune, false, create)},
 		{name: followed, processes: pids, against: bare, client: withLink(f, comune, true, create)},
 		{name: single, client: store.client(store.alone, put)},
