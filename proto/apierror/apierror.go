@@ -61,6 +61,8 @@ var Table = map[registryv1.ErrorReason]Row{
 	registryv1.ErrorReason_STORE_FULL:            {codes.ResourceExhausted, http.StatusInsufficientStorage, "Archivio pieno"},
 	registryv1.ErrorReason_INTERNAL_ERROR:        {codes.Internal, http.StatusInternalServerError, "Errore del servizio"},
 	registryv1.ErrorReason_NOT_READY:             {codes.Unavailable, http.StatusServiceUnavailable, "Servizio non pronto"},
+	registryv1.ErrorReason_NOT_SIGNED_IN:         {codes.Unauthenticated, http.StatusUnauthorized, "Accesso richiesto"},
+	registryv1.ErrorReason_SIGN_IN_REFUSED:       {codes.Unauthenticated, http.StatusUnauthorized, "Credenziali non valide"},
 }
 
 // A Detail adds to an error.

@@ -7,7 +7,10 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 
+	"cidsistem.example/proto/gen/auditv1"
+	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/federationv1"
+	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
 )
 
@@ -19,6 +22,10 @@ type service struct {
 
 // services is the one list of what the edge serves. A test compares it with the HTTP annotations of the contract.
 var services = []service{
+	serve(auditv1.AuditService_ServiceDesc, auditv1.NewAuditServiceClient, auditv1.RegisterAuditServiceHandlerClient),
+	serve(deskv1.RequestService_ServiceDesc, deskv1.NewRequestServiceClient, deskv1.RegisterRequestServiceHandlerClient),
+	serve(identityv1.AccountService_ServiceDesc, identityv1.NewAccountServiceClient, identityv1.RegisterAccountServiceHandlerClient),
+	serve(identityv1.SessionService_ServiceDesc, identityv1.NewSessionServiceClient, identityv1.RegisterSessionServiceHandlerClient),
 	serve(registryv1.ActionService_ServiceDesc, registryv1.NewActionServiceClient, registryv1.RegisterActionServiceHandlerClient),
 	serve(registryv1.ComuneService_ServiceDesc, registryv1.NewComuneServiceClient, registryv1.RegisterComuneServiceHandlerClient),
 	serve(registryv1.DocumentService_ServiceDesc, registryv1.NewDocumentServiceClient, registryv1.RegisterDocumentServiceHandlerClient),

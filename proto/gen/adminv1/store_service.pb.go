@@ -8,6 +8,7 @@ package adminv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -385,7 +386,7 @@ var File_cidsistem_admin_v1_store_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_admin_v1_store_service_proto_rawDesc = "" +
 	"\n" +
-	"&cidsistem/admin/v1/store_service.proto\x12\x12cidsistem.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n" +
+	"&cidsistem/admin/v1/store_service.proto\x12\x12cidsistem.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n" +
 	"\x14GetStoreStatsRequest\"\x89\x03\n" +
 	"\x15GetStoreStatsResponse\x12\x1b\n" +
 	"\tserver_id\x18\x01 \x01(\tR\bserverId\x12%\n" +
@@ -413,12 +414,12 @@ const file_cidsistem_admin_v1_store_service_proto_rawDesc = "" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12;\n" +
 	"\vbackup_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"backupTime2\xb6\x02\n" +
-	"\fStoreService\x12d\n" +
-	"\rGetStoreStats\x12(.cidsistem.admin.v1.GetStoreStatsRequest\x1a).cidsistem.admin.v1.GetStoreStatsResponse\x12[\n" +
+	"backupTime2\xce\x02\n" +
+	"\fStoreService\x12l\n" +
+	"\rGetStoreStats\x12(.cidsistem.admin.v1.GetStoreStatsRequest\x1a).cidsistem.admin.v1.GetStoreStatsResponse\"\x06»\x18\x02@\x01\x12c\n" +
 	"\n" +
-	"CheckStore\x12%.cidsistem.admin.v1.CheckStoreRequest\x1a&.cidsistem.admin.v1.CheckStoreResponse\x12c\n" +
-	"\fStreamBackup\x12'.cidsistem.admin.v1.StreamBackupRequest\x1a(.cidsistem.admin.v1.StreamBackupResponse0\x01B-Z+cidsistem.example/proto/gen/adminv1;adminv1b\x06proto3"
+	"CheckStore\x12%.cidsistem.admin.v1.CheckStoreRequest\x1a&.cidsistem.admin.v1.CheckStoreResponse\"\x06»\x18\x02@\x01\x12k\n" +
+	"\fStreamBackup\x12'.cidsistem.admin.v1.StreamBackupRequest\x1a(.cidsistem.admin.v1.StreamBackupResponse\"\x06»\x18\x02@\x010\x01B-Z+cidsistem.example/proto/gen/adminv1;adminv1b\x06proto3"
 
 var (
 	file_cidsistem_admin_v1_store_service_proto_rawDescOnce sync.Once

@@ -93,7 +93,11 @@ type KindOptions struct {
 	// What people read, Italian, plural; for example "servizi".
 	LabelPlural string `protobuf:"bytes,2,opt,name=label_plural,json=labelPlural,proto3" json:"label_plural,omitempty"`
 	// One record for each comune, made by its node: no create, delete, undelete.
-	Singleton     bool `protobuf:"varint,3,opt,name=singleton,proto3" json:"singleton,omitempty"`
+	Singleton bool `protobuf:"varint,3,opt,name=singleton,proto3" json:"singleton,omitempty"`
+	// Who may write the records; not set: EDITOR and PUBLISHER.
+	Writers []Role `protobuf:"varint,4,rep,packed,name=writers,proto3,enum=cidsistem.annotations.v1.Role" json:"writers,omitempty"`
+	// Who may let more people see a record than before; not set: PUBLISHER.
+	Publishers    []Role `protobuf:"varint,5,rep,packed,name=publishers,proto3,enum=cidsistem.annotations.v1.Role" json:"publishers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -147,6 +151,20 @@ func (x *KindOptions) GetSingleton() bool {
 		return x.Singleton
 	}
 	return false
+}
+
+func (x *KindOptions) GetWriters() []Role {
+	if x != nil {
+		return x.Writers
+	}
+	return nil
+}
+
+func (x *KindOptions) GetPublishers() []Role {
+	if x != nil {
+		return x.Publishers
+	}
+	return nil
 }
 
 // What search does with a field.
@@ -230,6 +248,14 @@ var file_cidsistem_annotations_v1_annotations_proto_extTypes = []protoimpl.Exten
 		Tag:           "varint,50103,opt,name=due",
 		Filename:      "cidsistem/annotations/v1/annotations.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50105,
+		Name:          "cidsistem.annotations.v1.keeper",
+		Tag:           "varint,50105,opt,name=keeper",
+		Filename:      "cidsistem/annotations/v1/annotations.proto",
+	},
 }
 
 // Extension fields to descriptorpb.MessageOptions.
@@ -251,17 +277,26 @@ var (
 	//
 	// optional bool due = 50103;
 	E_Due = &file_cidsistem_annotations_v1_annotations_proto_extTypes[2]
+	// On a reference to an organisation: the record is one of its own cards, which
+	// a person with a scope of that organisation may write.
+	//
+	// optional bool keeper = 50105;
+	E_Keeper = &file_cidsistem_annotations_v1_annotations_proto_extTypes[3]
 )
 
 var File_cidsistem_annotations_v1_annotations_proto protoreflect.FileDescriptor
 
 const file_cidsistem_annotations_v1_annotations_proto_rawDesc = "" +
 	"\n" +
-	"*cidsistem/annotations/v1/annotations.proto\x12\x18cidsistem.annotations.v1\x1a google/protobuf/descriptor.proto\"d\n" +
+	"*cidsistem/annotations/v1/annotations.proto\x12\x18cidsistem.annotations.v1\x1a%cidsistem/annotations/v1/access.proto\x1a google/protobuf/descriptor.proto\"\xde\x01\n" +
 	"\vKindOptions\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12!\n" +
 	"\flabel_plural\x18\x02 \x01(\tR\vlabelPlural\x12\x1c\n" +
-	"\tsingleton\x18\x03 \x01(\bR\tsingleton\"_\n" +
+	"\tsingleton\x18\x03 \x01(\bR\tsingleton\x128\n" +
+	"\awriters\x18\x04 \x03(\x0e2\x1e.cidsistem.annotations.v1.RoleR\awriters\x12>\n" +
+	"\n" +
+	"publishers\x18\x05 \x03(\x0e2\x1e.cidsistem.annotations.v1.RoleR\n" +
+	"publishers\"_\n" +
 	"\rSearchOptions\x128\n" +
 	"\x04role\x18\x01 \x01(\x0e2$.cidsistem.annotations.v1.SearchRoleR\x04role\x12\x14\n" +
 	"\x05facet\x18\x02 \x01(\tR\x05facet*X\n" +
@@ -274,7 +309,8 @@ const file_cidsistem_annotations_v1_annotations_proto_rawDesc = "" +
 	"\x04BODY\x10\x04:\\\n" +
 	"\x04kind\x12\x1f.google.protobuf.MessageOptions\x18\xb5\x87\x03 \x01(\v2%.cidsistem.annotations.v1.KindOptionsR\x04kind:`\n" +
 	"\x06search\x12\x1d.google.protobuf.FieldOptions\x18\xb6\x87\x03 \x01(\v2'.cidsistem.annotations.v1.SearchOptionsR\x06search:1\n" +
-	"\x03due\x12\x1d.google.protobuf.FieldOptions\x18\xb7\x87\x03 \x01(\bR\x03dueB9Z7cidsistem.example/proto/gen/annotationsv1;annotationsv1b\x06proto3"
+	"\x03due\x12\x1d.google.protobuf.FieldOptions\x18\xb7\x87\x03 \x01(\bR\x03due:7\n" +
+	"\x06keeper\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x87\x03 \x01(\bR\x06keeperB9Z7cidsistem.example/proto/gen/annotationsv1;annotationsv1b\x06proto3"
 
 var (
 	file_cidsistem_annotations_v1_annotations_proto_rawDescOnce sync.Once
@@ -294,21 +330,25 @@ var file_cidsistem_annotations_v1_annotations_proto_goTypes = []any{
 	(SearchRole)(0),                     // 0: cidsistem.annotations.v1.SearchRole
 	(*KindOptions)(nil),                 // 1: cidsistem.annotations.v1.KindOptions
 	(*SearchOptions)(nil),               // 2: cidsistem.annotations.v1.SearchOptions
-	(*descriptorpb.MessageOptions)(nil), // 3: google.protobuf.MessageOptions
-	(*descriptorpb.FieldOptions)(nil),   // 4: google.protobuf.FieldOptions
+	(Role)(0),                           // 3: cidsistem.annotations.v1.Role
+	(*descriptorpb.MessageOptions)(nil), // 4: google.protobuf.MessageOptions
+	(*descriptorpb.FieldOptions)(nil),   // 5: google.protobuf.FieldOptions
 }
 var file_cidsistem_annotations_v1_annotations_proto_depIdxs = []int32{
-	0, // 0: cidsistem.annotations.v1.SearchOptions.role:type_name -> cidsistem.annotations.v1.SearchRole
-	3, // 1: cidsistem.annotations.v1.kind:extendee -> google.protobuf.MessageOptions
-	4, // 2: cidsistem.annotations.v1.search:extendee -> google.protobuf.FieldOptions
-	4, // 3: cidsistem.annotations.v1.due:extendee -> google.protobuf.FieldOptions
-	1, // 4: cidsistem.annotations.v1.kind:type_name -> cidsistem.annotations.v1.KindOptions
-	2, // 5: cidsistem.annotations.v1.search:type_name -> cidsistem.annotations.v1.SearchOptions
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	4, // [4:6] is the sub-list for extension type_name
-	1, // [1:4] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 0: cidsistem.annotations.v1.KindOptions.writers:type_name -> cidsistem.annotations.v1.Role
+	3, // 1: cidsistem.annotations.v1.KindOptions.publishers:type_name -> cidsistem.annotations.v1.Role
+	0, // 2: cidsistem.annotations.v1.SearchOptions.role:type_name -> cidsistem.annotations.v1.SearchRole
+	4, // 3: cidsistem.annotations.v1.kind:extendee -> google.protobuf.MessageOptions
+	5, // 4: cidsistem.annotations.v1.search:extendee -> google.protobuf.FieldOptions
+	5, // 5: cidsistem.annotations.v1.due:extendee -> google.protobuf.FieldOptions
+	5, // 6: cidsistem.annotations.v1.keeper:extendee -> google.protobuf.FieldOptions
+	1, // 7: cidsistem.annotations.v1.kind:type_name -> cidsistem.annotations.v1.KindOptions
+	2, // 8: cidsistem.annotations.v1.search:type_name -> cidsistem.annotations.v1.SearchOptions
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	7, // [7:9] is the sub-list for extension type_name
+	3, // [3:7] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_cidsistem_annotations_v1_annotations_proto_init() }
@@ -316,6 +356,7 @@ func file_cidsistem_annotations_v1_annotations_proto_init() {
 	if File_cidsistem_annotations_v1_annotations_proto != nil {
 		return
 	}
+	file_cidsistem_annotations_v1_access_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
@@ -323,7 +364,7 @@ func file_cidsistem_annotations_v1_annotations_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cidsistem_annotations_v1_annotations_proto_rawDesc), len(file_cidsistem_annotations_v1_annotations_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   2,
-			NumExtensions: 3,
+			NumExtensions: 4,
 			NumServices:   0,
 		},
 		GoTypes:           file_cidsistem_annotations_v1_annotations_proto_goTypes,

@@ -8,6 +8,7 @@ package federationv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -528,7 +529,7 @@ var File_cidsistem_federation_v1_federation_service_proto protoreflect.FileDescr
 
 const file_cidsistem_federation_v1_federation_service_proto_rawDesc = "" +
 	"\n" +
-	"0cidsistem/federation/v1/federation_service.proto\x12\x17cidsistem.federation.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x05\n" +
+	"0cidsistem/federation/v1/federation_service.proto\x12\x17cidsistem.federation.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x05\n" +
 	"\x04Node\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12\x16\n" +
 	"\x06comuni\x18\x02 \x03(\tR\x06comuni\x129\n" +
@@ -569,14 +570,14 @@ const file_cidsistem_federation_v1_federation_service_proto_rawDesc = "" +
 	"\x12WatchNodesResponse\x123\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1d.cidsistem.federation.v1.NodeR\x05nodes\"P\n" +
 	"\x11ResyncNodeRequest\x12;\n" +
-	"\x04name\x18\x01 \x01(\tB'\xe2A\x01\x02\xbaH r\x1e2\x1c^nodes/[a-z][a-z0-9-]{1,62}$R\x04name2\xfb\x03\n" +
-	"\x11FederationService\x12m\n" +
-	"\aGetNode\x12'.cidsistem.federation.v1.GetNodeRequest\x1a\x1d.cidsistem.federation.v1.Node\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=nodes/*}\x12u\n" +
-	"\tListNodes\x12).cidsistem.federation.v1.ListNodesRequest\x1a*.cidsistem.federation.v1.ListNodesResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x12\x80\x01\n" +
+	"\x04name\x18\x01 \x01(\tB'\xe2A\x01\x02\xbaH r\x1e2\x1c^nodes/[a-z][a-z0-9-]{1,62}$R\x04name2\x98\x04\n" +
+	"\x11FederationService\x12s\n" +
+	"\aGetNode\x12'.cidsistem.federation.v1.GetNodeRequest\x1a\x1d.cidsistem.federation.v1.Node\" »\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/{name=nodes/*}\x12{\n" +
+	"\tListNodes\x12).cidsistem.federation.v1.ListNodesRequest\x1a*.cidsistem.federation.v1.ListNodesResponse\"\x17»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/nodes\x12\x86\x01\n" +
 	"\n" +
-	"WatchNodes\x12*.cidsistem.federation.v1.WatchNodesRequest\x1a+.cidsistem.federation.v1.WatchNodesResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/nodes:watch0\x01\x12}\n" +
+	"WatchNodes\x12*.cidsistem.federation.v1.WatchNodesRequest\x1a+.cidsistem.federation.v1.WatchNodesResponse\"\x1d»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/nodes:watch0\x01\x12\x87\x01\n" +
 	"\n" +
-	"ResyncNode\x12*.cidsistem.federation.v1.ResyncNodeRequest\x1a\x1d.cidsistem.federation.v1.Node\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/{name=nodes/*}:resyncB7Z5cidsistem.example/proto/gen/federationv1;federationv1b\x06proto3"
+	"ResyncNode\x12*.cidsistem.federation.v1.ResyncNodeRequest\x1a\x1d.cidsistem.federation.v1.Node\".»\x18\x06\x12\x01\x06\"\x01\x04\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/{name=nodes/*}:resyncB7Z5cidsistem.example/proto/gen/federationv1;federationv1b\x06proto3"
 
 var (
 	file_cidsistem_federation_v1_federation_service_proto_rawDescOnce sync.Once

@@ -8,6 +8,7 @@ package feedv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -808,7 +809,7 @@ var File_cidsistem_feed_v1_feed_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_feed_v1_feed_service_proto_rawDesc = "" +
 	"\n" +
-	"$cidsistem/feed/v1/feed_service.proto\x12\x11cidsistem.feed.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"w\n" +
+	"$cidsistem/feed/v1/feed_service.proto\x12\x11cidsistem.feed.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"w\n" +
 	"\fFeedPosition\x12!\n" +
 	"\x05epoch\x18\x01 \x01(\fB\v\xe2A\x01\x02\xbaH\x04z\x02h\x10R\x05epoch\x12#\n" +
 	"\brevision\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12\x1f\n" +
@@ -856,11 +857,11 @@ const file_cidsistem_feed_v1_feed_service_proto_rawDesc = "" +
 	"\trevisions\x18\x01 \x03(\v2\x1b.cidsistem.feed.v1.RevisionR\trevisions\x12;\n" +
 	"\bprogress\x18\x02 \x01(\v2\x1f.cidsistem.feed.v1.FeedPositionR\bprogress\x123\n" +
 	"\x04head\x18\x03 \x01(\v2\x1f.cidsistem.feed.v1.FeedPositionR\x04head\x129\n" +
-	"\aorigins\x18\x04 \x03(\v2\x1f.cidsistem.feed.v1.OriginStatusR\aorigins2\xba\x02\n" +
-	"\vFeedService\x12_\n" +
-	"\fGetFeedState\x12&.cidsistem.feed.v1.GetFeedStateRequest\x1a'.cidsistem.feed.v1.GetFeedStateResponse\x12g\n" +
-	"\x0eStreamSnapshot\x12(.cidsistem.feed.v1.StreamSnapshotRequest\x1a).cidsistem.feed.v1.StreamSnapshotResponse0\x01\x12a\n" +
-	"\fWatchChanges\x12&.cidsistem.feed.v1.WatchChangesRequest\x1a'.cidsistem.feed.v1.WatchChangesResponse0\x01B+Z)cidsistem.example/proto/gen/feedv1;feedv1b\x06proto3"
+	"\aorigins\x18\x04 \x03(\v2\x1f.cidsistem.feed.v1.OriginStatusR\aorigins2\xd8\x02\n" +
+	"\vFeedService\x12i\n" +
+	"\fGetFeedState\x12&.cidsistem.feed.v1.GetFeedStateRequest\x1a'.cidsistem.feed.v1.GetFeedStateResponse\"\b»\x18\x04\"\x02\x02\x04\x12q\n" +
+	"\x0eStreamSnapshot\x12(.cidsistem.feed.v1.StreamSnapshotRequest\x1a).cidsistem.feed.v1.StreamSnapshotResponse\"\b»\x18\x04\"\x02\x02\x040\x01\x12k\n" +
+	"\fWatchChanges\x12&.cidsistem.feed.v1.WatchChangesRequest\x1a'.cidsistem.feed.v1.WatchChangesResponse\"\b»\x18\x04\"\x02\x02\x040\x01B+Z)cidsistem.example/proto/gen/feedv1;feedv1b\x06proto3"
 
 var (
 	file_cidsistem_feed_v1_feed_service_proto_rawDescOnce sync.Once

@@ -10,6 +10,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -602,7 +603,7 @@ var File_cidsistem_registry_v1_action_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_action_service_proto_rawDesc = "" +
 	"\n" +
-	"*cidsistem/registry/v1/action_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a cidsistem/registry/v1/plan.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x02\n" +
+	"*cidsistem/registry/v1/action_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a cidsistem/registry/v1/plan.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x02\n" +
 	"\x10GetActionRequest\x12\x9b\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x86\x01\xe2A\x01\x02\xfaA#\n" +
 	"!registry.cidsistem.example/Action\xbaHYrW2U^comuni/[a-z][a-z0-9-]{1,62}/plans/[a-z][a-z0-9-]{1,62}/actions/[a-z][a-z0-9-]{1,62}$R\x04name\x12X\n" +
@@ -654,14 +655,14 @@ const file_cidsistem_registry_v1_action_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x122\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xc3\a\n" +
-	"\rActionService\x12\x89\x01\n" +
-	"\tGetAction\x12'.cidsistem.registry.v1.GetActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"4\xdaA\x04name\x82\xd3\xe4\x93\x02'\x12%/v1/{name=comuni/*/plans/*/actions/*}\x12\x9c\x01\n" +
-	"\vListActions\x12).cidsistem.registry.v1.ListActionsRequest\x1a*.cidsistem.registry.v1.ListActionsResponse\"6\xdaA\x06parent\x82\xd3\xe4\x93\x02'\x12%/v1/{parent=comuni/*/plans/*}/actions\x12\xaa\x01\n" +
-	"\fCreateAction\x12*.cidsistem.registry.v1.CreateActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"O\xdaA\x17parent,action,action_id\x82\xd3\xe4\x93\x02/:\x06action\"%/v1/{parent=comuni/*/plans/*}/actions\x12\xac\x01\n" +
-	"\fUpdateAction\x12*.cidsistem.registry.v1.UpdateActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"Q\xdaA\x12action,update_mask\x82\xd3\xe4\x93\x026:\x06action2,/v1/{action.name=comuni/*/plans/*/actions/*}\x12\x8f\x01\n" +
-	"\fDeleteAction\x12*.cidsistem.registry.v1.DeleteActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"4\xdaA\x04name\x82\xd3\xe4\x93\x02'*%/v1/{name=comuni/*/plans/*/actions/*}\x12\x98\x01\n" +
-	"\x0eUndeleteAction\x12,.cidsistem.registry.v1.UndeleteActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"9\x82\xd3\xe4\x93\x023:\x01*\"./v1/{name=comuni/*/plans/*/actions/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xac\b\n" +
+	"\rActionService\x12\x8f\x01\n" +
+	"\tGetAction\x12'.cidsistem.registry.v1.GetActionRequest\x1a\x1d.cidsistem.registry.v1.Action\":\xdaA\x04name»\x18\x02\b\x01\x82\xd3\xe4\x93\x02'\x12%/v1/{name=comuni/*/plans/*/actions/*}\x12\xa2\x01\n" +
+	"\vListActions\x12).cidsistem.registry.v1.ListActionsRequest\x1a*.cidsistem.registry.v1.ListActionsResponse\"<\xdaA\x06parent»\x18\x02\b\x01\x82\xd3\xe4\x93\x02'\x12%/v1/{parent=comuni/*/plans/*}/actions\x12\xc2\x01\n" +
+	"\fCreateAction\x12*.cidsistem.registry.v1.CreateActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"g\xdaA\x17parent,action,action_id»\x18\x14\x12\x03\x02\x03\x05\"\x01\x04*\x06parent2\x02\x03\x05\x82\xd3\xe4\x93\x02/:\x06action\"%/v1/{parent=comuni/*/plans/*}/actions\x12\xc9\x01\n" +
+	"\fUpdateAction\x12*.cidsistem.registry.v1.UpdateActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"n\xdaA\x12action,update_mask»\x18\x19\x12\x03\x02\x03\x05\"\x01\x04*\vaction.name2\x02\x03\x05\x82\xd3\xe4\x93\x026:\x06action2,/v1/{action.name=comuni/*/plans/*/actions/*}\x12\xa1\x01\n" +
+	"\fDeleteAction\x12*.cidsistem.registry.v1.DeleteActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"F\xdaA\x04name»\x18\x0e\x12\x03\x02\x03\x05\"\x01\x04*\x04name\x82\xd3\xe4\x93\x02'*%/v1/{name=comuni/*/plans/*/actions/*}\x12\xae\x01\n" +
+	"\x0eUndeleteAction\x12,.cidsistem.registry.v1.UndeleteActionRequest\x1a\x1d.cidsistem.registry.v1.Action\"O»\x18\x12\x12\x03\x02\x03\x05\"\x01\x04*\x04name2\x02\x03\x05\x82\xd3\xe4\x93\x023:\x01*\"./v1/{name=comuni/*/plans/*/actions/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_action_service_proto_rawDescOnce sync.Once

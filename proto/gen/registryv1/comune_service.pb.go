@@ -10,6 +10,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -347,7 +348,7 @@ var File_cidsistem_registry_v1_comune_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_comune_service_proto_rawDesc = "" +
 	"\n" +
-	"*cidsistem/registry/v1/comune_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\"cidsistem/registry/v1/comune.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x02\n" +
+	"*cidsistem/registry/v1/comune_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\"cidsistem/registry/v1/comune.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x02\n" +
 	"\x10GetComuneRequest\x12b\n" +
 	"\x04name\x18\x01 \x01(\tBN\xe2A\x01\x02\xfaA#\n" +
 	"!registry.cidsistem.example/Comune\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x04name\x12X\n" +
@@ -374,13 +375,13 @@ const file_cidsistem_registry_v1_comune_service_proto_rawDesc = "" +
 	"updateMask\x122\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\x9c\x03\n" +
-	"\rComuneService\x12w\n" +
-	"\tGetComune\x12'.cidsistem.registry.v1.GetComuneRequest\x1a\x1d.cidsistem.registry.v1.Comune\"\"\xdaA\x04name\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=comuni/*}\x12u\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xc3\x03\n" +
+	"\rComuneService\x12}\n" +
+	"\tGetComune\x12'.cidsistem.registry.v1.GetComuneRequest\x1a\x1d.cidsistem.registry.v1.Comune\"(\xdaA\x04name»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/{name=comuni/*}\x12{\n" +
 	"\n" +
-	"ListComuni\x12(.cidsistem.registry.v1.ListComuniRequest\x1a).cidsistem.registry.v1.ListComuniResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/comuni\x12\x9a\x01\n" +
-	"\fUpdateComune\x12*.cidsistem.registry.v1.UpdateComuneRequest\x1a\x1d.cidsistem.registry.v1.Comune\"?\xdaA\x12comune,update_mask\x82\xd3\xe4\x93\x02$:\x06comune2\x1a/v1/{comune.name=comuni/*}B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"ListComuni\x12(.cidsistem.registry.v1.ListComuniRequest\x1a).cidsistem.registry.v1.ListComuniResponse\"\x18»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/comuni\x12\xb5\x01\n" +
+	"\fUpdateComune\x12*.cidsistem.registry.v1.UpdateComuneRequest\x1a\x1d.cidsistem.registry.v1.Comune\"Z\xdaA\x12comune,update_mask»\x18\x17\x12\x02\x03\x06\"\x01\x04*\vcomune.name2\x01\x03\x82\xd3\xe4\x93\x02$:\x06comune2\x1a/v1/{comune.name=comuni/*}B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_comune_service_proto_rawDescOnce sync.Once

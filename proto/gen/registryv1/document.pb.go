@@ -541,7 +541,7 @@ var File_cidsistem_registry_v1_document_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_document_proto_rawDesc = "" +
 	"\n" +
-	"$cidsistem/registry/v1/document.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x11\n" +
+	"$cidsistem/registry/v1/document.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x11\n" +
 	"\bDocument\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -563,9 +563,9 @@ const file_cidsistem_registry_v1_document_proto_rawDesc = "" +
 	"\tlanguages\x18\x0f \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\x1e\"\x04r\x02\x18#R\tlanguages\x12;\n" +
 	"\alicense\x18\x10 \x01(\v2!.cidsistem.registry.v1.CodedValueR\alicense\x12L\n" +
 	"\x0ecoverage_areas\x18\x11 \x03(\v2\x1b.cidsistem.registry.v1.AreaB\b\xbaH\x05\x92\x01\x02\x102R\rcoverageAreas\x120\n" +
-	"\bkeywords\x18\x12 \x03(\tB\x14\xbaH\v\x92\x01\b\x102\"\x04r\x02\x18d\xb2\xbb\x18\x02\b\x02R\bkeywords\x12X\n" +
-	"\forganization\x18\x13 \x01(\tB4\xfaA)\n" +
-	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01R\forganization\x12K\n" +
+	"\bkeywords\x18\x12 \x03(\tB\x14\xbaH\v\x92\x01\b\x102\"\x04r\x02\x18d\xb2\xbb\x18\x02\b\x02R\bkeywords\x12\\\n" +
+	"\forganization\x18\x13 \x01(\tB8\xfaA)\n" +
+	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01Ȼ\x18\x01R\forganization\x12K\n" +
 	"\n" +
 	"visibility\x18P \x01(\x0e2!.cidsistem.registry.v1.VisibilityB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"visibility\x12A\n" +

@@ -85,6 +85,10 @@ const (
 	ErrorReason_INTERNAL_ERROR ErrorReason = 40
 	// The server is starting or stopping.
 	ErrorReason_NOT_READY ErrorReason = 41
+	// The caller is not signed in, or the access token is good no longer.
+	ErrorReason_NOT_SIGNED_IN ErrorReason = 50
+	// Login and password, the code or the factor do not fit. Nothing says which.
+	ErrorReason_SIGN_IN_REFUSED ErrorReason = 51
 )
 
 // Enum value maps for ErrorReason.
@@ -118,6 +122,8 @@ var (
 		31: "STORE_FULL",
 		40: "INTERNAL_ERROR",
 		41: "NOT_READY",
+		50: "NOT_SIGNED_IN",
+		51: "SIGN_IN_REFUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -148,6 +154,8 @@ var (
 		"STORE_FULL":               31,
 		"INTERNAL_ERROR":           40,
 		"NOT_READY":                41,
+		"NOT_SIGNED_IN":            50,
+		"SIGN_IN_REFUSED":          51,
 	}
 )
 
@@ -182,7 +190,7 @@ var File_cidsistem_registry_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"(cidsistem/registry/v1/error_reason.proto\x12\x15cidsistem.registry.v1*\xdd\x04\n" +
+	"(cidsistem/registry/v1/error_reason.proto\x12\x15cidsistem.registry.v1*\x85\x05\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eINVALID_FIELDS\x10\x01\x12\x16\n" +
@@ -213,7 +221,9 @@ const file_cidsistem_registry_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"STORE_FULL\x10\x1f\x12\x12\n" +
 	"\x0eINTERNAL_ERROR\x10(\x12\r\n" +
-	"\tNOT_READY\x10)B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"\tNOT_READY\x10)\x12\x11\n" +
+	"\rNOT_SIGNED_IN\x102\x12\x13\n" +
+	"\x0fSIGN_IN_REFUSED\x103B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_error_reason_proto_rawDescOnce sync.Once

@@ -328,7 +328,7 @@ var File_cidsistem_registry_v1_event_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"!cidsistem/registry/v1/event.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x10\n" +
+	"!cidsistem/registry/v1/event.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x10\n" +
 	"\x05Event\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -346,9 +346,9 @@ const file_cidsistem_registry_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"place_note\x18\n" +
 	" \x01(\tB\x0e\xbaH\x05r\x03\x18\xac\x02\xb2\xbb\x18\x02\b\x04R\tplaceNote\x12 \n" +
-	"\x03uri\x18\v \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\xd0\x0f\x88\x01\x01R\x03uri\x12X\n" +
-	"\forganization\x18\f \x01(\tB4\xfaA)\n" +
-	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01R\forganization\x12V\n" +
+	"\x03uri\x18\v \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\xd0\x0f\x88\x01\x01R\x03uri\x12\\\n" +
+	"\forganization\x18\f \x01(\tB8\xfaA)\n" +
+	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01Ȼ\x18\x01R\forganization\x12V\n" +
 	"\bservices\x18\r \x03(\tB:\xfaA$\n" +
 	"\"registry.cidsistem.example/Service\xbaH\x10\x92\x01\r\x102\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\bservices\x12o\n" +
 	"\rtarget_groups\x18\x0e \x03(\x0e2\".cidsistem.registry.v1.TargetGroupB&\xbaH\x10\x92\x01\r\x10\x1e\x18\x01\"\a\x82\x01\x04\x10\x01 \x00\xb2\xbb\x18\x0f\x12\rtarget_groupsR\ftargetGroups\x12U\n" +

@@ -10,6 +10,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -602,7 +603,7 @@ var File_cidsistem_registry_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	")cidsistem/registry/v1/event_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a!cidsistem/registry/v1/event.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x02\n" +
+	")cidsistem/registry/v1/event_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a!cidsistem/registry/v1/event.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x02\n" +
 	"\x0fGetEventRequest\x12}\n" +
 	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA\"\n" +
 	" registry.cidsistem.example/Event\xbaH=r;29^comuni/[a-z][a-z0-9-]{1,62}/events/[a-z][a-z0-9-]{1,62}$R\x04name\x12X\n" +
@@ -654,15 +655,16 @@ const file_cidsistem_registry_v1_event_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x122\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xf3\x06\n" +
-	"\fEventService\x12}\n" +
-	"\bGetEvent\x12&.cidsistem.registry.v1.GetEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"+\xdaA\x04name\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{name=comuni/*/events/*}\x12\x90\x01\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xd5\a\n" +
+	"\fEventService\x12\x83\x01\n" +
+	"\bGetEvent\x12&.cidsistem.registry.v1.GetEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"1\xdaA\x04name»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{name=comuni/*/events/*}\x12\x96\x01\n" +
 	"\n" +
-	"ListEvents\x12(.cidsistem.registry.v1.ListEventsRequest\x1a).cidsistem.registry.v1.ListEventsResponse\"-\xdaA\x06parent\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{parent=comuni/*}/events\x12\x9b\x01\n" +
-	"\vCreateEvent\x12).cidsistem.registry.v1.CreateEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"C\xdaA\x15parent,event,event_id\x82\xd3\xe4\x93\x02%:\x05event\"\x1c/v1/{parent=comuni/*}/events\x12\x9d\x01\n" +
-	"\vUpdateEvent\x12).cidsistem.registry.v1.UpdateEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"E\xdaA\x11event,update_mask\x82\xd3\xe4\x93\x02+:\x05event2\"/v1/{event.name=comuni/*/events/*}\x12\x83\x01\n" +
-	"\vDeleteEvent\x12).cidsistem.registry.v1.DeleteEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"+\xdaA\x04name\x82\xd3\xe4\x93\x02\x1e*\x1c/v1/{name=comuni/*/events/*}\x12\x8c\x01\n" +
-	"\rUndeleteEvent\x12+.cidsistem.registry.v1.UndeleteEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{name=comuni/*/events/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"ListEvents\x12(.cidsistem.registry.v1.ListEventsRequest\x1a).cidsistem.registry.v1.ListEventsResponse\"3\xdaA\x06parent»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{parent=comuni/*}/events\x12\xb1\x01\n" +
+	"\vCreateEvent\x12).cidsistem.registry.v1.CreateEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"Y\xdaA\x15parent,event,event_id»\x18\x12\x12\x02\x02\x03\"\x01\x04*\x06parent2\x01\x03\x82\xd3\xe4\x93\x02%:\x05event\"\x1c/v1/{parent=comuni/*}/events\x12\xb7\x01\n" +
+	"\vUpdateEvent\x12).cidsistem.registry.v1.UpdateEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"_\xdaA\x11event,update_mask»\x18\x16\x12\x02\x02\x03\"\x01\x04*\n" +
+	"event.name2\x01\x03\x82\xd3\xe4\x93\x02+:\x05event2\"/v1/{event.name=comuni/*/events/*}\x12\x94\x01\n" +
+	"\vDeleteEvent\x12).cidsistem.registry.v1.DeleteEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"<\xdaA\x04name»\x18\r\x12\x02\x02\x03\"\x01\x04*\x04name\x82\xd3\xe4\x93\x02\x1e*\x1c/v1/{name=comuni/*/events/*}\x12\xa0\x01\n" +
+	"\rUndeleteEvent\x12+.cidsistem.registry.v1.UndeleteEventRequest\x1a\x1c.cidsistem.registry.v1.Event\"D»\x18\x10\x12\x02\x02\x03\"\x01\x04*\x04name2\x01\x03\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{name=comuni/*/events/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_event_service_proto_rawDescOnce sync.Once

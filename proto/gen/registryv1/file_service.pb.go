@@ -8,6 +8,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -345,7 +346,7 @@ var File_cidsistem_registry_v1_file_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_file_service_proto_rawDesc = "" +
 	"\n" +
-	"(cidsistem/registry/v1/file_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x01\n" +
+	"(cidsistem/registry/v1/file_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x01\n" +
 	"\x04File\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x1d\n" +
@@ -364,12 +365,12 @@ const file_cidsistem_registry_v1_file_service_proto_rawDesc = "" +
 	"\x06Header\x12@\n" +
 	"\x06parent\x18\x01 \x01(\tB(\xe2A\x01\x02\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x120\n" +
 	"\x06sha256\x18\x02 \x01(\tB\x18\xbaH\x15r\x132\x11^([0-9a-f]{64})?$R\x06sha256B\r\n" +
-	"\x04part\x12\x05\xbaH\x02\b\x012\xdb\x02\n" +
-	"\vFileService\x12r\n" +
-	"\aGetFile\x12%.cidsistem.registry.v1.GetFileRequest\x1a\x1b.cidsistem.registry.v1.File\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=comuni/*/files/*}\x12\x80\x01\n" +
-	"\fDownloadFile\x12*.cidsistem.registry.v1.DownloadFileRequest\x1a\x14.google.api.HttpBody\",\x82\xd3\xe4\x93\x02&\x12$/v1/{name=comuni/*/files/*}:download0\x01\x12U\n" +
+	"\x04part\x12\x05\xbaH\x02\b\x012\x84\x03\n" +
+	"\vFileService\x12x\n" +
+	"\aGetFile\x12%.cidsistem.registry.v1.GetFileRequest\x1a\x1b.cidsistem.registry.v1.File\")»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=comuni/*/files/*}\x12\x86\x01\n" +
+	"\fDownloadFile\x12*.cidsistem.registry.v1.DownloadFileRequest\x1a\x14.google.api.HttpBody\"2»\x18\x02\b\x01\x82\xd3\xe4\x93\x02&\x12$/v1/{name=comuni/*/files/*}:download0\x01\x12r\n" +
 	"\n" +
-	"UploadFile\x12(.cidsistem.registry.v1.UploadFileRequest\x1a\x1b.cidsistem.registry.v1.File(\x01B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"UploadFile\x12(.cidsistem.registry.v1.UploadFileRequest\x1a\x1b.cidsistem.registry.v1.File\"\x1b»\x18\x17\x12\x03\x02\x03\x05\"\x01\x04*\rheader.parent(\x01B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_file_service_proto_rawDescOnce sync.Once

@@ -10,6 +10,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -602,7 +603,7 @@ var File_cidsistem_registry_v1_location_service_proto protoreflect.FileDescripto
 
 const file_cidsistem_registry_v1_location_service_proto_rawDesc = "" +
 	"\n" +
-	",cidsistem/registry/v1/location_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a!cidsistem/registry/v1/place.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x02\n" +
+	",cidsistem/registry/v1/location_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a!cidsistem/registry/v1/place.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x02\n" +
 	"\x12GetLocationRequest\x12\x83\x01\n" +
 	"\x04name\x18\x01 \x01(\tBo\xe2A\x01\x02\xfaA%\n" +
 	"#registry.cidsistem.example/Location\xbaH@r>2<^comuni/[a-z][a-z0-9-]{1,62}/locations/[a-z][a-z0-9-]{1,62}$R\x04name\x12X\n" +
@@ -655,14 +656,14 @@ const file_cidsistem_registry_v1_location_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x122\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xd1\a\n" +
-	"\x0fLocationService\x12\x89\x01\n" +
-	"\vGetLocation\x12).cidsistem.registry.v1.GetLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\".\xdaA\x04name\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{name=comuni/*/locations/*}\x12\x9c\x01\n" +
-	"\rListLocations\x12+.cidsistem.registry.v1.ListLocationsRequest\x1a,.cidsistem.registry.v1.ListLocationsResponse\"0\xdaA\x06parent\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{parent=comuni/*}/locations\x12\xb0\x01\n" +
-	"\x0eCreateLocation\x12,.cidsistem.registry.v1.CreateLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\"O\xdaA\x1bparent,location,location_id\x82\xd3\xe4\x93\x02+:\blocation\"\x1f/v1/{parent=comuni/*}/locations\x12\xb2\x01\n" +
-	"\x0eUpdateLocation\x12,.cidsistem.registry.v1.UpdateLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\"Q\xdaA\x14location,update_mask\x82\xd3\xe4\x93\x024:\blocation2(/v1/{location.name=comuni/*/locations/*}\x12\x8f\x01\n" +
-	"\x0eDeleteLocation\x12,.cidsistem.registry.v1.DeleteLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\".\xdaA\x04name\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=comuni/*/locations/*}\x12\x98\x01\n" +
-	"\x10UndeleteLocation\x12..cidsistem.registry.v1.UndeleteLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/{name=comuni/*/locations/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xb5\b\n" +
+	"\x0fLocationService\x12\x8f\x01\n" +
+	"\vGetLocation\x12).cidsistem.registry.v1.GetLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\"4\xdaA\x04name»\x18\x02\b\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{name=comuni/*/locations/*}\x12\xa2\x01\n" +
+	"\rListLocations\x12+.cidsistem.registry.v1.ListLocationsRequest\x1a,.cidsistem.registry.v1.ListLocationsResponse\"6\xdaA\x06parent»\x18\x02\b\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{parent=comuni/*}/locations\x12\xc6\x01\n" +
+	"\x0eCreateLocation\x12,.cidsistem.registry.v1.CreateLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\"e\xdaA\x1bparent,location,location_id»\x18\x12\x12\x02\x02\x03\"\x01\x04*\x06parent2\x01\x03\x82\xd3\xe4\x93\x02+:\blocation\"\x1f/v1/{parent=comuni/*}/locations\x12\xcf\x01\n" +
+	"\x0eUpdateLocation\x12,.cidsistem.registry.v1.UpdateLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\"n\xdaA\x14location,update_mask»\x18\x19\x12\x02\x02\x03\"\x01\x04*\rlocation.name2\x01\x03\x82\xd3\xe4\x93\x024:\blocation2(/v1/{location.name=comuni/*/locations/*}\x12\xa0\x01\n" +
+	"\x0eDeleteLocation\x12,.cidsistem.registry.v1.DeleteLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\"?\xdaA\x04name»\x18\r\x12\x02\x02\x03\"\x01\x04*\x04name\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=comuni/*/locations/*}\x12\xac\x01\n" +
+	"\x10UndeleteLocation\x12..cidsistem.registry.v1.UndeleteLocationRequest\x1a\x1f.cidsistem.registry.v1.Location\"G»\x18\x10\x12\x02\x02\x03\"\x01\x04*\x04name2\x01\x03\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/{name=comuni/*/locations/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_location_service_proto_rawDescOnce sync.Once

@@ -505,16 +505,16 @@ var File_cidsistem_registry_v1_operator_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_operator_proto_rawDesc = "" +
 	"\n" +
-	"$cidsistem/registry/v1/operator.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x14\n" +
+	"$cidsistem/registry/v1/operator.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x14\n" +
 	"\bOperator\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
 	"\asummary\x18\x03 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x06\xb2\xbb\x18\x02\b\x03R\asummary\x12k\n" +
 	"\n" +
 	"profession\x18\x04 \x01(\x0e2*.cidsistem.registry.v1.Operator.ProfessionB\x1f\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00\xb2\xbb\x18\r\x12\vprofessionsR\n" +
-	"profession\x12X\n" +
-	"\forganization\x18\x05 \x01(\tB4\xfaA)\n" +
-	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01R\forganization\x12Y\n" +
+	"profession\x12\\\n" +
+	"\forganization\x18\x05 \x01(\tB8\xfaA)\n" +
+	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01Ȼ\x18\x01R\forganization\x12Y\n" +
 	"\tlocations\x18\x06 \x03(\tB;\xfaA%\n" +
 	"#registry.cidsistem.example/Location\xbaH\x10\x92\x01\r\x102\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\tlocations\x12\"\n" +
 	"\x04role\x18\a \x01(\tB\x0e\xbaH\x05r\x03\x18\xc8\x01\xb2\xbb\x18\x02\b\x04R\x04role\x12;\n" +

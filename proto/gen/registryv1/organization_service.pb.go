@@ -10,6 +10,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -602,7 +603,7 @@ var File_cidsistem_registry_v1_organization_service_proto protoreflect.FileDescr
 
 const file_cidsistem_registry_v1_organization_service_proto_rawDesc = "" +
 	"\n" +
-	"0cidsistem/registry/v1/organization_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a(cidsistem/registry/v1/organization.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x02\n" +
+	"0cidsistem/registry/v1/organization_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a(cidsistem/registry/v1/organization.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x02\n" +
 	"\x16GetOrganizationRequest\x12\x8b\x01\n" +
 	"\x04name\x18\x01 \x01(\tBw\xe2A\x01\x02\xfaA)\n" +
 	"'registry.cidsistem.example/Organization\xbaHDrB2@^comuni/[a-z][a-z0-9-]{1,62}/organizations/[a-z][a-z0-9-]{1,62}$R\x04name\x12X\n" +
@@ -654,14 +655,14 @@ const file_cidsistem_registry_v1_organization_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x122\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xcd\b\n" +
-	"\x13OrganizationService\x12\x99\x01\n" +
-	"\x0fGetOrganization\x12-.cidsistem.registry.v1.GetOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"2\xdaA\x04name\x82\xd3\xe4\x93\x02%\x12#/v1/{name=comuni/*/organizations/*}\x12\xac\x01\n" +
-	"\x11ListOrganizations\x12/.cidsistem.registry.v1.ListOrganizationsRequest\x1a0.cidsistem.registry.v1.ListOrganizationsResponse\"4\xdaA\x06parent\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=comuni/*}/organizations\x12\xcc\x01\n" +
-	"\x12CreateOrganization\x120.cidsistem.registry.v1.CreateOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"_\xdaA#parent,organization,organization_id\x82\xd3\xe4\x93\x023:\forganization\"#/v1/{parent=comuni/*}/organizations\x12\xce\x01\n" +
-	"\x12UpdateOrganization\x120.cidsistem.registry.v1.UpdateOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"a\xdaA\x18organization,update_mask\x82\xd3\xe4\x93\x02@:\forganization20/v1/{organization.name=comuni/*/organizations/*}\x12\x9f\x01\n" +
-	"\x12DeleteOrganization\x120.cidsistem.registry.v1.DeleteOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"2\xdaA\x04name\x82\xd3\xe4\x93\x02%*#/v1/{name=comuni/*/organizations/*}\x12\xa8\x01\n" +
-	"\x14UndeleteOrganization\x122.cidsistem.registry.v1.UndeleteOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"7\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=comuni/*/organizations/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xb6\t\n" +
+	"\x13OrganizationService\x12\x9f\x01\n" +
+	"\x0fGetOrganization\x12-.cidsistem.registry.v1.GetOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"8\xdaA\x04name»\x18\x02\b\x01\x82\xd3\xe4\x93\x02%\x12#/v1/{name=comuni/*/organizations/*}\x12\xb2\x01\n" +
+	"\x11ListOrganizations\x12/.cidsistem.registry.v1.ListOrganizationsRequest\x1a0.cidsistem.registry.v1.ListOrganizationsResponse\":\xdaA\x06parent»\x18\x02\b\x01\x82\xd3\xe4\x93\x02%\x12#/v1/{parent=comuni/*}/organizations\x12\xe2\x01\n" +
+	"\x12CreateOrganization\x120.cidsistem.registry.v1.CreateOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"u\xdaA#parent,organization,organization_id»\x18\x12\x12\x02\x02\x03\"\x01\x04*\x06parent2\x01\x03\x82\xd3\xe4\x93\x023:\forganization\"#/v1/{parent=comuni/*}/organizations\x12\xf0\x01\n" +
+	"\x12UpdateOrganization\x120.cidsistem.registry.v1.UpdateOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"\x82\x01\xdaA\x18organization,update_mask»\x18\x1d\x12\x02\x02\x03\"\x01\x04*\x11organization.name2\x01\x03\x82\xd3\xe4\x93\x02@:\forganization20/v1/{organization.name=comuni/*/organizations/*}\x12\xb0\x01\n" +
+	"\x12DeleteOrganization\x120.cidsistem.registry.v1.DeleteOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"C\xdaA\x04name»\x18\r\x12\x02\x02\x03\"\x01\x04*\x04name\x82\xd3\xe4\x93\x02%*#/v1/{name=comuni/*/organizations/*}\x12\xbc\x01\n" +
+	"\x14UndeleteOrganization\x122.cidsistem.registry.v1.UndeleteOrganizationRequest\x1a#.cidsistem.registry.v1.Organization\"K»\x18\x10\x12\x02\x02\x03\"\x01\x04*\x04name2\x01\x03\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=comuni/*/organizations/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_organization_service_proto_rawDescOnce sync.Once

@@ -973,13 +973,13 @@ var File_cidsistem_registry_v1_place_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_place_proto_rawDesc = "" +
 	"\n" +
-	"!cidsistem/registry/v1/place.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\f\n" +
+	"!cidsistem/registry/v1/place.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\f\n" +
 	"\bLocation\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12N\n" +
-	"\vdescription\x18\x03 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x06\xb2\xbb\x18\x02\b\x03R\vdescription\x12X\n" +
-	"\forganization\x18\x04 \x01(\tB4\xfaA)\n" +
-	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01R\forganization\x12=\n" +
+	"\vdescription\x18\x03 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x06\xb2\xbb\x18\x02\b\x03R\vdescription\x12\\\n" +
+	"\forganization\x18\x04 \x01(\tB8\xfaA)\n" +
+	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01Ȼ\x18\x01R\forganization\x12=\n" +
 	"\bcategory\x18\x05 \x01(\v2!.cidsistem.registry.v1.CodedValueR\bcategory\x128\n" +
 	"\aaddress\x18\x06 \x01(\v2\x1e.cidsistem.registry.v1.AddressR\aaddress\x12D\n" +
 	"\n" +

@@ -10,6 +10,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -602,7 +603,7 @@ var File_cidsistem_registry_v1_plan_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_plan_service_proto_rawDesc = "" +
 	"\n" +
-	"(cidsistem/registry/v1/plan_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a cidsistem/registry/v1/plan.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x02\n" +
+	"(cidsistem/registry/v1/plan_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a cidsistem/registry/v1/plan.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x02\n" +
 	"\x0eGetPlanRequest\x12{\n" +
 	"\x04name\x18\x01 \x01(\tBg\xe2A\x01\x02\xfaA!\n" +
 	"\x1fregistry.cidsistem.example/Plan\xbaH<r:28^comuni/[a-z][a-z0-9-]{1,62}/plans/[a-z][a-z0-9-]{1,62}$R\x04name\x12X\n" +
@@ -654,17 +655,17 @@ const file_cidsistem_registry_v1_plan_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x122\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xd3\x06\n" +
-	"\vPlanService\x12y\n" +
-	"\aGetPlan\x12%.cidsistem.registry.v1.GetPlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"*\xdaA\x04name\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=comuni/*/plans/*}\x12\x8c\x01\n" +
-	"\tListPlans\x12'.cidsistem.registry.v1.ListPlansRequest\x1a(.cidsistem.registry.v1.ListPlansResponse\",\xdaA\x06parent\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{parent=comuni/*}/plans\x12\x94\x01\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xbb\a\n" +
+	"\vPlanService\x12\x7f\n" +
+	"\aGetPlan\x12%.cidsistem.registry.v1.GetPlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"0\xdaA\x04name»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=comuni/*/plans/*}\x12\x92\x01\n" +
+	"\tListPlans\x12'.cidsistem.registry.v1.ListPlansRequest\x1a(.cidsistem.registry.v1.ListPlansResponse\"2\xdaA\x06parent»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{parent=comuni/*}/plans\x12\xac\x01\n" +
 	"\n" +
-	"CreatePlan\x12(.cidsistem.registry.v1.CreatePlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"?\xdaA\x13parent,plan,plan_id\x82\xd3\xe4\x93\x02#:\x04plan\"\x1b/v1/{parent=comuni/*}/plans\x12\x96\x01\n" +
+	"CreatePlan\x12(.cidsistem.registry.v1.CreatePlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"W\xdaA\x13parent,plan,plan_id»\x18\x14\x12\x03\x02\x03\x05\"\x01\x04*\x06parent2\x02\x03\x05\x82\xd3\xe4\x93\x02#:\x04plan\"\x1b/v1/{parent=comuni/*}/plans\x12\xb1\x01\n" +
 	"\n" +
-	"UpdatePlan\x12(.cidsistem.registry.v1.UpdatePlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"A\xdaA\x10plan,update_mask\x82\xd3\xe4\x93\x02(:\x04plan2 /v1/{plan.name=comuni/*/plans/*}\x12\x7f\n" +
+	"UpdatePlan\x12(.cidsistem.registry.v1.UpdatePlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"\\\xdaA\x10plan,update_mask»\x18\x17\x12\x03\x02\x03\x05\"\x01\x04*\tplan.name2\x02\x03\x05\x82\xd3\xe4\x93\x02(:\x04plan2 /v1/{plan.name=comuni/*/plans/*}\x12\x91\x01\n" +
 	"\n" +
-	"DeletePlan\x12(.cidsistem.registry.v1.DeletePlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"*\xdaA\x04name\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/{name=comuni/*/plans/*}\x12\x88\x01\n" +
-	"\fUndeletePlan\x12*.cidsistem.registry.v1.UndeletePlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{name=comuni/*/plans/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"DeletePlan\x12(.cidsistem.registry.v1.DeletePlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"<\xdaA\x04name»\x18\x0e\x12\x03\x02\x03\x05\"\x01\x04*\x04name\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/{name=comuni/*/plans/*}\x12\x9e\x01\n" +
+	"\fUndeletePlan\x12*.cidsistem.registry.v1.UndeletePlanRequest\x1a\x1b.cidsistem.registry.v1.Plan\"E»\x18\x12\x12\x03\x02\x03\x05\"\x01\x04*\x04name2\x02\x03\x05\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{name=comuni/*/plans/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_plan_service_proto_rawDescOnce sync.Once

@@ -8,6 +8,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -873,7 +874,7 @@ var File_cidsistem_registry_v1_search_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_search_service_proto_rawDesc = "" +
 	"\n" +
-	"*cidsistem/registry/v1/search_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\t\n" +
+	"*cidsistem/registry/v1/search_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\t\n" +
 	"\rSearchRequest\x12\x16\n" +
 	"\x01q\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x01q\x12<\n" +
 	"\x06comuni\x18\x02 \x03(\tB$\xbaH!\x92\x01\x1e\x10d\"\x1ar\x182\x16^[a-z][a-z0-9-]{1,62}$R\x06comuni\x121\n" +
@@ -954,12 +955,12 @@ const file_cidsistem_registry_v1_search_service_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
-	"\x06comune\x18\x04 \x01(\tR\x06comune2\xfa\x01\n" +
-	"\rSearchService\x12z\n" +
-	"\x06Search\x12$.cidsistem.registry.v1.SearchRequest\x1a%.cidsistem.registry.v1.SearchResponse\"#\x82\xd3\xe4\x93\x02\x1dZ\x0f:\x01*\"\n" +
+	"\x06comune\x18\x04 \x01(\tR\x06comune2\x87\x02\n" +
+	"\rSearchService\x12\x80\x01\n" +
+	"\x06Search\x12$.cidsistem.registry.v1.SearchRequest\x1a%.cidsistem.registry.v1.SearchResponse\")»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x1dZ\x0f:\x01*\"\n" +
 	"/v1/search\x12\n" +
-	"/v1/search\x12m\n" +
-	"\aSuggest\x12%.cidsistem.registry.v1.SuggestRequest\x1a&.cidsistem.registry.v1.SuggestResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/suggestB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"/v1/search\x12s\n" +
+	"\aSuggest\x12%.cidsistem.registry.v1.SuggestRequest\x1a&.cidsistem.registry.v1.SuggestResponse\"\x19»\x18\x02\b\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/suggestB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_search_service_proto_rawDescOnce sync.Once

@@ -2590,7 +2590,7 @@ var File_cidsistem_registry_v1_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"#cidsistem/registry/v1/service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x1c\n" +
+	"#cidsistem/registry/v1/service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x1c\n" +
 	"\aService\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -2623,9 +2623,9 @@ const file_cidsistem_registry_v1_service_proto_rawDesc = "" +
 	"conditions\x18\x14 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x06\xb2\xbb\x18\x02\b\x04R\n" +
 	"conditions\x12Y\n" +
 	"\tdocuments\x18\x15 \x03(\tB;\xfaA%\n" +
-	"#registry.cidsistem.example/Document\xbaH\x10\x92\x01\r\x102\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\tdocuments\x12o\n" +
-	"\x18responsible_organization\x18\x16 \x01(\tB4\xfaA)\n" +
-	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01R\x17responsibleOrganization\x12I\n" +
+	"#registry.cidsistem.example/Document\xbaH\x10\x92\x01\r\x102\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\tdocuments\x12s\n" +
+	"\x18responsible_organization\x18\x16 \x01(\tB8\xfaA)\n" +
+	"'registry.cidsistem.example/Organization\xbaH\x05r\x03\x18\xc8\x01Ȼ\x18\x01R\x17responsibleOrganization\x12I\n" +
 	"\bcontacts\x18\x17 \x03(\v2#.cidsistem.registry.v1.ContactPointB\b\xbaH\x05\x92\x01\x02\x10\x14R\bcontacts\x12J\n" +
 	"\n" +
 	"provisions\x18\x18 \x03(\v2 .cidsistem.registry.v1.ProvisionB\b\xbaH\x05\x92\x01\x02\x10dR\n" +

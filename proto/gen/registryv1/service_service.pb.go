@@ -10,6 +10,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "cidsistem.example/proto/gen/annotationsv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -602,7 +603,7 @@ var File_cidsistem_registry_v1_service_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_service_service_proto_rawDesc = "" +
 	"\n" +
-	"+cidsistem/registry/v1/service_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a#cidsistem/registry/v1/reading.proto\x1a#cidsistem/registry/v1/service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n" +
+	"+cidsistem/registry/v1/service_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a#cidsistem/registry/v1/reading.proto\x1a#cidsistem/registry/v1/service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n" +
 	"\x11GetServiceRequest\x12\x81\x01\n" +
 	"\x04name\x18\x01 \x01(\tBm\xe2A\x01\x02\xfaA$\n" +
 	"\"registry.cidsistem.example/Service\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/services/[a-z][a-z0-9-]{1,62}$R\x04name\x12X\n" +
@@ -655,15 +656,15 @@ const file_cidsistem_registry_v1_service_service_proto_rawDesc = "" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x122\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\xb2\a\n" +
-	"\x0eServiceService\x12\x85\x01\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly2\x95\b\n" +
+	"\x0eServiceService\x12\x8b\x01\n" +
 	"\n" +
-	"GetService\x12(.cidsistem.registry.v1.GetServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"-\xdaA\x04name\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=comuni/*/services/*}\x12\x98\x01\n" +
-	"\fListServices\x12*.cidsistem.registry.v1.ListServicesRequest\x1a+.cidsistem.registry.v1.ListServicesResponse\"/\xdaA\x06parent\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=comuni/*}/services\x12\xa9\x01\n" +
-	"\rCreateService\x12+.cidsistem.registry.v1.CreateServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"K\xdaA\x19parent,service,service_id\x82\xd3\xe4\x93\x02):\aservice\"\x1e/v1/{parent=comuni/*}/services\x12\xab\x01\n" +
-	"\rUpdateService\x12+.cidsistem.registry.v1.UpdateServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"M\xdaA\x13service,update_mask\x82\xd3\xe4\x93\x021:\aservice2&/v1/{service.name=comuni/*/services/*}\x12\x8b\x01\n" +
-	"\rDeleteService\x12+.cidsistem.registry.v1.DeleteServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"-\xdaA\x04name\x82\xd3\xe4\x93\x02 *\x1e/v1/{name=comuni/*/services/*}\x12\x94\x01\n" +
-	"\x0fUndeleteService\x12-.cidsistem.registry.v1.UndeleteServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"2\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/{name=comuni/*/services/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"GetService\x12(.cidsistem.registry.v1.GetServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"3\xdaA\x04name»\x18\x02\b\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=comuni/*/services/*}\x12\x9e\x01\n" +
+	"\fListServices\x12*.cidsistem.registry.v1.ListServicesRequest\x1a+.cidsistem.registry.v1.ListServicesResponse\"5\xdaA\x06parent»\x18\x02\b\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=comuni/*}/services\x12\xbf\x01\n" +
+	"\rCreateService\x12+.cidsistem.registry.v1.CreateServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"a\xdaA\x19parent,service,service_id»\x18\x12\x12\x02\x02\x03\"\x01\x04*\x06parent2\x01\x03\x82\xd3\xe4\x93\x02):\aservice\"\x1e/v1/{parent=comuni/*}/services\x12\xc7\x01\n" +
+	"\rUpdateService\x12+.cidsistem.registry.v1.UpdateServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"i\xdaA\x13service,update_mask»\x18\x18\x12\x02\x02\x03\"\x01\x04*\fservice.name2\x01\x03\x82\xd3\xe4\x93\x021:\aservice2&/v1/{service.name=comuni/*/services/*}\x12\x9c\x01\n" +
+	"\rDeleteService\x12+.cidsistem.registry.v1.DeleteServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\">\xdaA\x04name»\x18\r\x12\x02\x02\x03\"\x01\x04*\x04name\x82\xd3\xe4\x93\x02 *\x1e/v1/{name=comuni/*/services/*}\x12\xa8\x01\n" +
+	"\x0fUndeleteService\x12-.cidsistem.registry.v1.UndeleteServiceRequest\x1a\x1e.cidsistem.registry.v1.Service\"F»\x18\x10\x12\x02\x02\x03\"\x01\x04*\x04name2\x01\x03\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/{name=comuni/*/services/*}:undeleteB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_service_service_proto_rawDescOnce sync.Once

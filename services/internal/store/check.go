@@ -26,7 +26,8 @@ func (r *Report) problem(format string, args ...any) {
 
 // Check looks at everything: the pages of the file, that the indices are those
 // of the records, that nothing points to a record that is not there, that the
-// feed has no gap and its digests chain from floor to head.
+// feed has no gap and its digests chain from floor to head, and that the audit
+// log does from its beginning.
 func (s *Store) Check(ctx context.Context) (Report, error) {
 	var report Report
 	pages, err := s.db.CheckPages(ctx)
@@ -38,7 +39,14 @@ func (s *Store) Check(ctx context.Context) (Report, error) {
 		if err := s.checkRecords(ctx, tx, &report); err != nil {
 			return err
 		}
-		return checkFeed(ctx, tx, &report)
+		if err := checkFeed(ctx, tx, &report); err != nil {
+			return err
+		}
+		problems, _, err := Reader{tx}.CheckAudit(ctx)
+		for _, problem := range problems {
+			report.problem("%s", problem)
+		}
+		return err
 	})
 	return report, err
 }

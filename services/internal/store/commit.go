@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/feedv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/boltkit"
@@ -53,6 +54,10 @@ type Outcome struct {
 	Put []proto.Message
 	// Purge are records that go for good.
 	Purge []catalog.Name
+	// Local are entries of data that never leave the server.
+	Local []LocalPut
+	// Audit are entries for the audit log; the store numbers, dates and seals them.
+	Audit []*auditv1.AuditEntry
 	// Answer is what a repetition of the request gets; often one of Put.
 	Answer proto.Message
 	// DryRun makes no change; Put is stamped all the same.
@@ -91,7 +96,7 @@ func (s *Store) Commit(ctx context.Context, request Request, replay proto.Messag
 			}
 		}
 		answer = outcome.Answer
-		if outcome.DryRun || (len(outcome.Put)+len(outcome.Purge) == 0 && request.ID == nil) {
+		if outcome.DryRun || (outcome.empty() && request.ID == nil) {
 			return nil, nil
 		}
 		return func(tx *bolt.Tx) error { return s.apply(tx, request, stamp, outcome) }, nil
@@ -100,6 +105,11 @@ func (s *Store) Commit(ctx context.Context, request Request, replay proto.Messag
 		return nil, err
 	}
 	return answer, nil
+}
+
+// empty tells whether there is nothing to write.
+func (o Outcome) empty() bool {
+	return len(o.Put)+len(o.Purge)+len(o.Local)+len(o.Audit) == 0
 }
 
 // seal stamps a record and gives it its etag: a digest of all the rest, so that
@@ -162,6 +172,9 @@ func (s *Store) apply(tx *bolt.Tx, request Request, stamp Stamp, outcome Outcome
 		if err := s.appendRevision(tx, changes); err != nil {
 			return err
 		}
+	}
+	if err := errors.Join(putLocal(tx, outcome.Local), appendAudit(tx, stamp, outcome.Audit)); err != nil {
+		return err
 	}
 	if request.ID == nil {
 		return nil

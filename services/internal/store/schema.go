@@ -2,7 +2,7 @@
 // for a comune's node and for an ufficio comune alike. It is the only place
 // that knows the layout:
 //
-//	meta              schema, server, epoch, kinds, head, floor
+//	meta              schema, server, epoch, kinds, head, floor, audit
 //	records           collection 00 comune 00 id (00 id)  ->  hops, record
 //	referrers         target name 00 source name          ->  ""
 //	due               unix seconds (8), name              ->  ""
@@ -13,6 +13,9 @@
 //	upstreams         server id                           ->  state of the copy
 //	origins           comune                              ->  server id
 //	staging           server id (bucket): as records
+//	local             area 00 id                          ->  sealed value
+//	audit             sequence (8)                        ->  hash (32), entry
+//	audit_heads       sequence (8)                        ->  signed head
 //
 // A write changes records, indices, feed and answers in one transaction.
 // Integers are big endian; ids have no byte 0; values begin with a format byte.
@@ -39,6 +42,9 @@ var (
 	bucketUpstreams      = []byte("upstreams")
 	bucketOrigins        = []byte("origins")
 	bucketStaging        = []byte("staging")
+	bucketLocal          = []byte("local")
+	bucketAudit          = []byte("audit")
+	bucketAuditHeads     = []byte("audit_heads")
 
 	metaSchema = []byte("schema")
 	metaServer = []byte("server")
@@ -46,6 +52,7 @@ var (
 	metaKinds  = []byte("kinds")
 	metaHead   = []byte("head")
 	metaFloor  = []byte("floor")
+	metaAudit  = []byte("audit")
 )
 
 // Buckets lists the top-level buckets in the order of the drawing above.
@@ -54,6 +61,7 @@ func Buckets() []string {
 	for _, b := range [][]byte{
 		bucketMeta, bucketRecords, bucketReferrers, bucketDue, bucketPurges, bucketRevisions,
 		bucketRequests, bucketRequestsByTime, bucketUpstreams, bucketOrigins, bucketStaging,
+		bucketLocal, bucketAudit, bucketAuditHeads,
 	} {
 		names = append(names, string(b))
 	}
@@ -66,13 +74,26 @@ var migrations = []struct {
 	run  func(tx *bolt.Tx) error
 }{
 	{"first layout", func(tx *bolt.Tx) error {
-		for _, name := range Buckets() {
-			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return makeBuckets(tx,
+			bucketMeta, bucketRecords, bucketReferrers, bucketDue, bucketPurges, bucketRevisions,
+			bucketRequests, bucketRequestsByTime, bucketUpstreams, bucketOrigins, bucketStaging,
+		)
 	}},
+	{"local data and audit log", func(tx *bolt.Tx) error {
+		return errors.Join(
+			makeBuckets(tx, bucketLocal, bucketAudit, bucketAuditHeads),
+			tx.Bucket(bucketMeta).Put(metaAudit, noAudit.encode()),
+		)
+	}},
+}
+
+func makeBuckets(tx *bolt.Tx, names ...[]byte) error {
+	for _, name := range names {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SchemaVersion is the layout that this program writes.

@@ -145,6 +145,10 @@ func has(m *protogen.Message, field protoreflect.Name) bool {
 // labels of the services that serve no kind of record.
 var labels = map[protoreflect.FullName]string{
 	"cidsistem.registry.v1.SearchService":       "Ricerca",
+	"cidsistem.audit.v1.AuditService":           "Registro degli accessi",
+	"cidsistem.desk.v1.RequestService":          "Sportello",
+	"cidsistem.identity.v1.AccountService":      "Utenze",
+	"cidsistem.identity.v1.SessionService":      "Accesso",
 	"cidsistem.registry.v1.FileService":         "File",
 	"cidsistem.federation.v1.FederationService": "Federazione",
 }

@@ -58,11 +58,13 @@ type kind struct {
 	Type      string // registry.cidsistem.example/Service
 	Label     string
 	Singleton bool
-	Path      string // comuni/*/services/*
-	Format    string // comuni/{comune}/services/{service}
-	NameRule  string // pattern of names
-	Parent    string // comuni/*
-	ParentFmt string // comuni/{comune}
+	// Writers and Publishers are lists of roles, as in an option.
+	Writers, Publishers string
+	Path                string // comuni/*/services/*
+	Format              string // comuni/{comune}/services/{service}
+	NameRule            string // pattern of names
+	Parent              string // comuni/*
+	ParentFmt           string // comuni/{comune}
 	// ParentRule is the pattern of a parent that names one place,
 	// WildcardRule also lets "-" stand for any id.
 	ParentRule, WildcardRule string
@@ -79,17 +81,19 @@ func kindOf(message *protogen.Message) (*kind, error) {
 	}
 	pattern := resource.GetPattern()[0]
 	k := &kind{
-		Package:   string(message.Desc.ParentFile().Package()),
-		Message:   string(message.Desc.Name()),
-		Field:     resource.GetSingular(),
-		Fields:    resource.GetPlural(),
-		Plural:    string(unicode.ToUpper(rune(resource.GetPlural()[0]))) + resource.GetPlural()[1:],
-		Type:      resource.GetType(),
-		Label:     options.GetLabel(),
-		Singleton: options.GetSingleton(),
-		Format:    pattern,
-		Path:      substitute(pattern, "*"),
-		NameRule:  "^" + substitute(pattern, id) + "$",
+		Package:    string(message.Desc.ParentFile().Package()),
+		Message:    string(message.Desc.Name()),
+		Field:      resource.GetSingular(),
+		Fields:     resource.GetPlural(),
+		Plural:     string(unicode.ToUpper(rune(resource.GetPlural()[0]))) + resource.GetPlural()[1:],
+		Type:       resource.GetType(),
+		Label:      options.GetLabel(),
+		Singleton:  options.GetSingleton(),
+		Writers:    roles(options.GetWriters(), annotationsv1.Role_EDITOR, annotationsv1.Role_PUBLISHER),
+		Publishers: roles(options.GetPublishers(), annotationsv1.Role_PUBLISHER),
+		Format:     pattern,
+		Path:       substitute(pattern, "*"),
+		NameRule:   "^" + substitute(pattern, id) + "$",
 	}
 	if segments := strings.Split(pattern, "/"); len(segments) > 2 {
 		k.ParentFmt = strings.Join(segments[:len(segments)-2], "/")
@@ -98,6 +102,18 @@ func kindOf(message *protogen.Message) (*kind, error) {
 		k.WildcardRule = "^" + substitute(k.ParentFmt, "(-|"+id+")") + "$"
 	}
 	return k, nil
+}
+
+// roles writes a list of roles, those given or the usual ones.
+func roles(given []annotationsv1.Role, usual ...annotationsv1.Role) string {
+	if len(given) == 0 {
+		given = usual
+	}
+	var names []string
+	for _, role := range given {
+		names = append(names, role.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // id is the pattern of one id in a name: it sorts bytewise and needs no escape.
@@ -133,6 +149,7 @@ syntax = "proto3";
 package {{.Package}};
 
 import "buf/validate/validate.proto";
+import "cidsistem/annotations/v1/access.proto";
 {{range .Imports}}import "{{.}}";
 {{end}}import "cidsistem/registry/v1/reading.proto";
 import "google/api/annotations.proto";
@@ -162,11 +179,13 @@ service {{.Message}}Service {
   rpc Get{{.Message}}(Get{{.Message}}Request) returns ({{.Message}}) {
     option (google.api.http) = {get: "/v1/{name={{.Path}}}"};
     option (google.api.method_signature) = "name";
+    option (cidsistem.annotations.v1.access) = {anyone: true};
   }
   // Lists {{.Fields}} by name.
   rpc List{{.Plural}}(List{{.Plural}}Request) returns (List{{.Plural}}Response) {
     option (google.api.http) = {get: {{if .Parent}}"/v1/{parent={{.Parent}}}/{{.Fields}}"{{else}}"/v1/{{.Fields}}"{{end}}};{{if .Parent}}
     option (google.api.method_signature) = "parent";{{end}}
+    option (cidsistem.annotations.v1.access) = {anyone: true};
   }
 {{- if not .Singleton}}
   // Creates one {{.Field}}.
@@ -176,6 +195,12 @@ service {{.Message}}Service {
       body: "{{.Field}}"
     };
     option (google.api.method_signature) = "parent,{{.Field}},{{.Field}}_id";
+    option (cidsistem.annotations.v1.access) = {
+      roles: [{{.Writers}}]
+      servers: [ADMIN]
+      about: "parent"
+      to_show_more: [{{.Publishers}}]
+    };
   }
 {{- end}}
   // Changes one {{.Field}}.
@@ -185,6 +210,12 @@ service {{.Message}}Service {
       body: "{{.Field}}"
     };
     option (google.api.method_signature) = "{{.Field}},update_mask";
+    option (cidsistem.annotations.v1.access) = {
+      roles: [{{.Writers}}]
+      servers: [ADMIN]
+      about: "{{.Field}}.name"
+      to_show_more: [{{.Publishers}}]
+    };
   }
 {{- if not .Singleton}}
   // Marks one {{.Field}} as deleted; refused while living records refer to it.
@@ -192,12 +223,23 @@ service {{.Message}}Service {
   rpc Delete{{.Message}}(Delete{{.Message}}Request) returns ({{.Message}}) {
     option (google.api.http) = {delete: "/v1/{name={{.Path}}}"};
     option (google.api.method_signature) = "name";
+    option (cidsistem.annotations.v1.access) = {
+      roles: [{{.Writers}}]
+      servers: [ADMIN]
+      about: "name"
+    };
   }
   // Brings a deleted {{.Field}} back.
   rpc Undelete{{.Message}}(Undelete{{.Message}}Request) returns ({{.Message}}) {
     option (google.api.http) = {
       post: "/v1/{name={{.Path}}}:undelete"
       body: "*"
+    };
+    option (cidsistem.annotations.v1.access) = {
+      roles: [{{.Writers}}]
+      servers: [ADMIN]
+      about: "name"
+      to_show_more: [{{.Publishers}}]
     };
   }
 {{- end}}

@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"cidsistem.example/proto/access"
+	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/gen/annotationsv1"
+	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/tokens"
+	"cidsistem.example/services/platform/identity"
+)
+
+// A Policy decides for one server.
+type Policy struct {
+	server, comune string
+	verifier       *tokens.Verifier
+	rules          map[string]access.Rule
+}
+
+// New makes the policy of a server by its id; comune is the slug of the one that
+// it owns, empty for none. It fails while a method of the contract has no rule.
+func New(server, comune string, verifier *tokens.Verifier) (*Policy, error) {
+	rules, err := access.Rules()
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{server: server, comune: comune, verifier: verifier, rules: map[string]access.Rule{}}
+	for _, rule := range rules {
+		p.rules[rule.Method] = rule
+	}
+	return p, nil
+}
+
+// Rule finds the rule of a method. Methods outside the contract, health and
+// reflection, have none and are for everyone who reaches the server.
+func (p *Policy) Rule(method string) (access.Rule, bool) {
+	rule, known := p.rules[method]
+	return rule, known
+}
+
+// serverRoles are the roles of the contract by those in certificates.
+var serverRoles = map[string]annotationsv1.ServerRole{
+	identity.RoleComune:  annotationsv1.ServerRole_COMUNE,
+	identity.RoleUfficio: annotationsv1.ServerRole_UFFICIO,
+	identity.RoleGateway: annotationsv1.ServerRole_GATEWAY,
+	identity.RoleAdmin:   annotationsv1.ServerRole_ADMIN,
+}
+
+// Authenticate finds out who makes a call, by certificate and token. A token
+// that is not good is an error: who means to be somebody is never treated as
+// nobody.
+func (p *Policy) Authenticate(ctx context.Context) (*Caller, error) {
+	c := &Caller{}
+	peer, certified := identity.PeerID(ctx)
+	asked := metadata.ValueFromIncomingContext(ctx, readerKey)
+	token, err := tokenOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case token != "":
+		if c.Person, err = p.verifier.Verify(token); err != nil {
+			return nil, refusedToken(err)
+		}
+		if certified {
+			c.Via = &peer
+		}
+	case !certified && len(asked) == 0:
+		c.Local = true
+	case certified && peer.Role != identity.RoleGateway && len(asked) == 0:
+		c.Server = &peer
+	case certified:
+		c.Via = &peer
+	}
+	if purpose := metadata.ValueFromIncomingContext(ctx, purposeKey); len(purpose) > 0 {
+		c.purpose = fmt.Sprintf("%.200s", strings.ToValidUTF8(purpose[0], ""))
+	}
+	c.reads = c.sight(p.comune)
+	if !certified && c.Person == nil {
+		c.reads = registryv1.Visibility_LOCAL
+	}
+	for _, name := range asked {
+		if v, known := registryv1.Visibility_value[name]; known && v > 0 {
+			c.reads = min(c.reads, registryv1.Visibility(v))
+		} else {
+			c.reads = registryv1.Visibility_PUBLIC
+		}
+	}
+	return c, nil
+}
+
+func tokenOf(ctx context.Context) (string, error) {
+	values := metadata.ValueFromIncomingContext(ctx, tokenKey)
+	if len(values) == 0 {
+		return "", nil
+	}
+	scheme, token, found := strings.Cut(values[0], " ")
+	if len(values) > 1 || !found || !strings.EqualFold(scheme, "bearer") || token == "" {
+		return "", apierror.New(registryv1.ErrorReason_NOT_SIGNED_IN, `the authorization must be "Bearer " and one access token`)
+	}
+	return token, nil
+}
+
+func refusedToken(err error) error {
+	advice := "sign in again"
+	if errors.Is(err, tokens.ErrExpired) {
+		advice = "get a new one with the refresh token"
+	}
+	return apierror.New(registryv1.ErrorReason_NOT_SIGNED_IN, err.Error()+"; "+advice)
+}
+
+// Admit refuses a caller who could not make such a call whatever it were about.
+func (p *Policy) Admit(c *Caller, rule access.Rule) error {
+	switch {
+	case c.Local, rule.GetAnyone():
+		return nil
+	case c.Server != nil && slices.Contains(rule.GetServers(), serverRoles[c.Server.Role]):
+		return nil
+	case c.Person == nil && !rule.GetLocalOnly() && (rule.GetSelf() || len(rule.GetRoles()) > 0):
+		if c.Server == nil {
+			return apierror.New(registryv1.ErrorReason_NOT_SIGNED_IN, "sign in to do this")
+		}
+	case c.Person != nil && rule.GetSelf():
+		return nil
+	case c.Person != nil:
+		for _, grant := range c.Person.Grants {
+			if slices.Contains(rule.GetRoles(), grant.GetRole()) {
+				return nil
+			}
+		}
+	}
+	return p.refusal(c, rule, "")
+}
+
+// Decide refuses a caller whom Admit lets in, but not for what this call is
+// about. It notes on the caller what the call is limited to.
+func (p *Policy) Decide(c *Caller, rule access.Rule, request proto.Message) error {
+	if c.Local || rule.GetAnyone() || c.Server != nil {
+		return nil
+	}
+	about := rule.AboutOf(request)
+	if about == "" {
+		about = "nodes/" + p.server
+	}
+	if rule.GetSelf() && about == c.Person.Issuer {
+		return nil
+	}
+	ok, limited := c.holds(rule.GetRoles(), about)
+	if !ok {
+		return p.refusal(c, rule, about)
+	}
+	c.limits = limited
+	return nil
+}
+
+// refusal tells what it would take.
+func (p *Policy) refusal(c *Caller, rule access.Rule, about string) error {
+	var needs []string
+	for _, role := range rule.GetRoles() {
+		needs = append(needs, role.String())
+	}
+	message := "this is not for " + c.Actor()
+	if len(needs) > 0 {
+		message = "this needs the role " + strings.Join(needs, " or ")
+		if about != "" {
+			message += " over " + about
+		}
+	}
+	return apierror.New(registryv1.ErrorReason_NOT_ALLOWED, message)
+}
