@@ -222,4 +222,12 @@ var explained = map[registryv1.ErrorReason]explanation{
 		"Il servizio si sta avviando o fermando, oppure in questo momento non risponde.",
 		"Riprovi dopo i secondi indicati nell'intestazione Retry-After.",
 	},
+	registryv1.ErrorReason_NOT_SIGNED_IN: {
+		"Per questa operazione bisogna avere effettuato l'accesso, oppure l'accesso è scaduto.",
+		"Acceda di nuovo; un programma chieda un nuovo token con quello di rinnovo.",
+	},
+	registryv1.ErrorReason_SIGN_IN_REFUSED: {
+		"Le credenziali non corrispondono, oppure l'utenza non può accedere. Non diciamo quale delle due cose.",
+		"Controlli nome utente e password, oppure chieda un nuovo invito a chi amministra il nodo.",
+	},
 }

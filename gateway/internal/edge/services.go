@@ -22,10 +22,6 @@ type service struct {
 
 // services is the one list of what the edge serves. A test compares it with the HTTP annotations of the contract.
 var services = []service{
-	serve(auditv1.AuditService_ServiceDesc, auditv1.NewAuditServiceClient, auditv1.RegisterAuditServiceHandlerClient),
-	serve(deskv1.RequestService_ServiceDesc, deskv1.NewRequestServiceClient, deskv1.RegisterRequestServiceHandlerClient),
-	serve(identityv1.AccountService_ServiceDesc, identityv1.NewAccountServiceClient, identityv1.RegisterAccountServiceHandlerClient),
-	serve(identityv1.SessionService_ServiceDesc, identityv1.NewSessionServiceClient, identityv1.RegisterSessionServiceHandlerClient),
 	serve(registryv1.ActionService_ServiceDesc, registryv1.NewActionServiceClient, registryv1.RegisterActionServiceHandlerClient),
 	serve(registryv1.ComuneService_ServiceDesc, registryv1.NewComuneServiceClient, registryv1.RegisterComuneServiceHandlerClient),
 	serve(registryv1.DocumentService_ServiceDesc, registryv1.NewDocumentServiceClient, registryv1.RegisterDocumentServiceHandlerClient),
@@ -39,6 +35,10 @@ var services = []service{
 	serve(registryv1.SearchService_ServiceDesc, registryv1.NewSearchServiceClient, registryv1.RegisterSearchServiceHandlerClient),
 	serve(registryv1.ServiceService_ServiceDesc, registryv1.NewServiceServiceClient, registryv1.RegisterServiceServiceHandlerClient),
 	serve(federationv1.FederationService_ServiceDesc, federationv1.NewFederationServiceClient, federationv1.RegisterFederationServiceHandlerClient),
+	serve(auditv1.AuditService_ServiceDesc, auditv1.NewAuditServiceClient, auditv1.RegisterAuditServiceHandlerClient),
+	serve(deskv1.RequestService_ServiceDesc, deskv1.NewRequestServiceClient, deskv1.RegisterRequestServiceHandlerClient),
+	serve(identityv1.AccountService_ServiceDesc, identityv1.NewAccountServiceClient, identityv1.RegisterAccountServiceHandlerClient),
+	serve(identityv1.SessionService_ServiceDesc, identityv1.NewSessionServiceClient, identityv1.RegisterSessionServiceHandlerClient),
 }
 
 // serve ties the generated client of a service to its generated HTTP handlers.

@@ -51,6 +51,10 @@ func exampleText(s *schema) string {
 	case s.Pattern != "":
 		return shortest(s.Pattern)
 	default:
-		return "testo"
+		text := "testo"
+		for s.MinLength != nil && len(text) < int(*s.MinLength) {
+			text += " testo"
+		}
+		return text
 	}
 }
