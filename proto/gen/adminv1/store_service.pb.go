@@ -382,6 +382,89 @@ func (x *StreamBackupResponse) GetBackupTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Request message for RotateKeys.
+type RotateKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateKeysRequest) Reset() {
+	*x = RotateKeysRequest{}
+	mi := &file_cidsistem_admin_v1_store_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateKeysRequest) ProtoMessage() {}
+
+func (x *RotateKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_admin_v1_store_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateKeysRequest.ProtoReflect.Descriptor instead.
+func (*RotateKeysRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_admin_v1_store_service_proto_rawDescGZIP(), []int{6}
+}
+
+// Response message for RotateKeys.
+type RotateKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many entries were encrypted anew.
+	Entries       int64 `protobuf:"varint,1,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateKeysResponse) Reset() {
+	*x = RotateKeysResponse{}
+	mi := &file_cidsistem_admin_v1_store_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateKeysResponse) ProtoMessage() {}
+
+func (x *RotateKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_admin_v1_store_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateKeysResponse.ProtoReflect.Descriptor instead.
+func (*RotateKeysResponse) Descriptor() ([]byte, []int) {
+	return file_cidsistem_admin_v1_store_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RotateKeysResponse) GetEntries() int64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
 var File_cidsistem_admin_v1_store_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_admin_v1_store_service_proto_rawDesc = "" +
@@ -414,12 +497,17 @@ const file_cidsistem_admin_v1_store_service_proto_rawDesc = "" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12;\n" +
 	"\vbackup_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"backupTime2\xce\x02\n" +
+	"backupTime\"\x13\n" +
+	"\x11RotateKeysRequest\".\n" +
+	"\x12RotateKeysResponse\x12\x18\n" +
+	"\aentries\x18\x01 \x01(\x03R\aentries2\xb3\x03\n" +
 	"\fStoreService\x12l\n" +
 	"\rGetStoreStats\x12(.cidsistem.admin.v1.GetStoreStatsRequest\x1a).cidsistem.admin.v1.GetStoreStatsResponse\"\x06»\x18\x02@\x01\x12c\n" +
 	"\n" +
 	"CheckStore\x12%.cidsistem.admin.v1.CheckStoreRequest\x1a&.cidsistem.admin.v1.CheckStoreResponse\"\x06»\x18\x02@\x01\x12k\n" +
-	"\fStreamBackup\x12'.cidsistem.admin.v1.StreamBackupRequest\x1a(.cidsistem.admin.v1.StreamBackupResponse\"\x06»\x18\x02@\x010\x01B-Z+cidsistem.example/proto/gen/adminv1;adminv1b\x06proto3"
+	"\fStreamBackup\x12'.cidsistem.admin.v1.StreamBackupRequest\x1a(.cidsistem.admin.v1.StreamBackupResponse\"\x06»\x18\x02@\x010\x01\x12c\n" +
+	"\n" +
+	"RotateKeys\x12%.cidsistem.admin.v1.RotateKeysRequest\x1a&.cidsistem.admin.v1.RotateKeysResponse\"\x06»\x18\x02@\x01B-Z+cidsistem.example/proto/gen/adminv1;adminv1b\x06proto3"
 
 var (
 	file_cidsistem_admin_v1_store_service_proto_rawDescOnce sync.Once
@@ -433,7 +521,7 @@ func file_cidsistem_admin_v1_store_service_proto_rawDescGZIP() []byte {
 	return file_cidsistem_admin_v1_store_service_proto_rawDescData
 }
 
-var file_cidsistem_admin_v1_store_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_cidsistem_admin_v1_store_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_cidsistem_admin_v1_store_service_proto_goTypes = []any{
 	(*GetStoreStatsRequest)(nil),  // 0: cidsistem.admin.v1.GetStoreStatsRequest
 	(*GetStoreStatsResponse)(nil), // 1: cidsistem.admin.v1.GetStoreStatsResponse
@@ -441,20 +529,24 @@ var file_cidsistem_admin_v1_store_service_proto_goTypes = []any{
 	(*CheckStoreResponse)(nil),    // 3: cidsistem.admin.v1.CheckStoreResponse
 	(*StreamBackupRequest)(nil),   // 4: cidsistem.admin.v1.StreamBackupRequest
 	(*StreamBackupResponse)(nil),  // 5: cidsistem.admin.v1.StreamBackupResponse
-	nil,                           // 6: cidsistem.admin.v1.GetStoreStatsResponse.RecordsEntry
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*RotateKeysRequest)(nil),     // 6: cidsistem.admin.v1.RotateKeysRequest
+	(*RotateKeysResponse)(nil),    // 7: cidsistem.admin.v1.RotateKeysResponse
+	nil,                           // 8: cidsistem.admin.v1.GetStoreStatsResponse.RecordsEntry
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_cidsistem_admin_v1_store_service_proto_depIdxs = []int32{
-	6, // 0: cidsistem.admin.v1.GetStoreStatsResponse.records:type_name -> cidsistem.admin.v1.GetStoreStatsResponse.RecordsEntry
-	7, // 1: cidsistem.admin.v1.StreamBackupResponse.backup_time:type_name -> google.protobuf.Timestamp
+	8, // 0: cidsistem.admin.v1.GetStoreStatsResponse.records:type_name -> cidsistem.admin.v1.GetStoreStatsResponse.RecordsEntry
+	9, // 1: cidsistem.admin.v1.StreamBackupResponse.backup_time:type_name -> google.protobuf.Timestamp
 	0, // 2: cidsistem.admin.v1.StoreService.GetStoreStats:input_type -> cidsistem.admin.v1.GetStoreStatsRequest
 	2, // 3: cidsistem.admin.v1.StoreService.CheckStore:input_type -> cidsistem.admin.v1.CheckStoreRequest
 	4, // 4: cidsistem.admin.v1.StoreService.StreamBackup:input_type -> cidsistem.admin.v1.StreamBackupRequest
-	1, // 5: cidsistem.admin.v1.StoreService.GetStoreStats:output_type -> cidsistem.admin.v1.GetStoreStatsResponse
-	3, // 6: cidsistem.admin.v1.StoreService.CheckStore:output_type -> cidsistem.admin.v1.CheckStoreResponse
-	5, // 7: cidsistem.admin.v1.StoreService.StreamBackup:output_type -> cidsistem.admin.v1.StreamBackupResponse
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
+	6, // 5: cidsistem.admin.v1.StoreService.RotateKeys:input_type -> cidsistem.admin.v1.RotateKeysRequest
+	1, // 6: cidsistem.admin.v1.StoreService.GetStoreStats:output_type -> cidsistem.admin.v1.GetStoreStatsResponse
+	3, // 7: cidsistem.admin.v1.StoreService.CheckStore:output_type -> cidsistem.admin.v1.CheckStoreResponse
+	5, // 8: cidsistem.admin.v1.StoreService.StreamBackup:output_type -> cidsistem.admin.v1.StreamBackupResponse
+	7, // 9: cidsistem.admin.v1.StoreService.RotateKeys:output_type -> cidsistem.admin.v1.RotateKeysResponse
+	6, // [6:10] is the sub-list for method output_type
+	2, // [2:6] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
 	2, // [2:2] is the sub-list for extension extendee
 	0, // [0:2] is the sub-list for field type_name
@@ -471,7 +563,7 @@ func file_cidsistem_admin_v1_store_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cidsistem_admin_v1_store_service_proto_rawDesc), len(file_cidsistem_admin_v1_store_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

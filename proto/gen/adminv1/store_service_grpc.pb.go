@@ -22,6 +22,7 @@ const (
 	StoreService_GetStoreStats_FullMethodName = "/cidsistem.admin.v1.StoreService/GetStoreStats"
 	StoreService_CheckStore_FullMethodName    = "/cidsistem.admin.v1.StoreService/CheckStore"
 	StoreService_StreamBackup_FullMethodName  = "/cidsistem.admin.v1.StoreService/StreamBackup"
+	StoreService_RotateKeys_FullMethodName    = "/cidsistem.admin.v1.StoreService/RotateKeys"
 )
 
 // StoreServiceClient is the client API for StoreService service.
@@ -37,6 +38,9 @@ type StoreServiceClient interface {
 	CheckStore(ctx context.Context, in *CheckStoreRequest, opts ...grpc.CallOption) (*CheckStoreResponse, error)
 	// Streams a consistent copy of the store, taken while it works.
 	StreamBackup(ctx context.Context, in *StreamBackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamBackupResponse], error)
+	// Makes new keys for the local data and encrypts all of it anew. What was
+	// broken off is begun again by another call.
+	RotateKeys(ctx context.Context, in *RotateKeysRequest, opts ...grpc.CallOption) (*RotateKeysResponse, error)
 }
 
 type storeServiceClient struct {
@@ -86,6 +90,16 @@ func (c *storeServiceClient) StreamBackup(ctx context.Context, in *StreamBackupR
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StoreService_StreamBackupClient = grpc.ServerStreamingClient[StreamBackupResponse]
 
+func (c *storeServiceClient) RotateKeys(ctx context.Context, in *RotateKeysRequest, opts ...grpc.CallOption) (*RotateKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateKeysResponse)
+	err := c.cc.Invoke(ctx, StoreService_RotateKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StoreServiceServer is the server API for StoreService service.
 // All implementations must embed UnimplementedStoreServiceServer
 // for forward compatibility.
@@ -99,6 +113,9 @@ type StoreServiceServer interface {
 	CheckStore(context.Context, *CheckStoreRequest) (*CheckStoreResponse, error)
 	// Streams a consistent copy of the store, taken while it works.
 	StreamBackup(*StreamBackupRequest, grpc.ServerStreamingServer[StreamBackupResponse]) error
+	// Makes new keys for the local data and encrypts all of it anew. What was
+	// broken off is begun again by another call.
+	RotateKeys(context.Context, *RotateKeysRequest) (*RotateKeysResponse, error)
 	mustEmbedUnimplementedStoreServiceServer()
 }
 
@@ -117,6 +134,9 @@ func (UnimplementedStoreServiceServer) CheckStore(context.Context, *CheckStoreRe
 }
 func (UnimplementedStoreServiceServer) StreamBackup(*StreamBackupRequest, grpc.ServerStreamingServer[StreamBackupResponse]) error {
 	return status.Error(codes.Unimplemented, "method StreamBackup not implemented")
+}
+func (UnimplementedStoreServiceServer) RotateKeys(context.Context, *RotateKeysRequest) (*RotateKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateKeys not implemented")
 }
 func (UnimplementedStoreServiceServer) mustEmbedUnimplementedStoreServiceServer() {}
 func (UnimplementedStoreServiceServer) testEmbeddedByValue()                      {}
@@ -186,6 +206,24 @@ func _StoreService_StreamBackup_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StoreService_StreamBackupServer = grpc.ServerStreamingServer[StreamBackupResponse]
 
+func _StoreService_RotateKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StoreServiceServer).RotateKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StoreService_RotateKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StoreServiceServer).RotateKeys(ctx, req.(*RotateKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // StoreService_ServiceDesc is the grpc.ServiceDesc for StoreService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -200,6 +238,10 @@ var StoreService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CheckStore",
 			Handler:    _StoreService_CheckStore_Handler,
+		},
+		{
+			MethodName: "RotateKeys",
+			Handler:    _StoreService_RotateKeys_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
