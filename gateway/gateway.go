@@ -65,7 +65,8 @@ func New(options Options) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: register metrics: %w", err)
 	}
 	g := &Gateway{upstream: options.Upstream}
-	if g.api, err = edge.NewAPI(options.Upstream, options.Limits, metrics); err != nil {
+	sessions := edge.NewSessions(options.Upstream)
+	if g.api, err = edge.NewAPI(options.Upstream, sessions, options.Limits, metrics); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	site, err := g.site()
@@ -74,7 +75,7 @@ func New(options Options) (*Gateway, error) {
 	}
 
 	// From the innermost handler outwards.
-	handler := g.route(site)
+	handler := sessions.Identify(g.route(site))
 	if handler, err = edge.LimitRate(options.Limits, options.TrustedProxies, metrics, handler); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}

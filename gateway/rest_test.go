@@ -352,7 +352,7 @@ func TestHeadersBothWays(t *testing.T) {
 	s.create("aurora", "Aurora")
 	s.organizations.metadata = nil
 	got := s.send("GET", "/v1/comuni/marsala/organizations/aurora", "",
-		"Authorization: Bearer secret", "Cookie: a=b", "Grpc-Metadata-X-Role: admin", "X-Forwarded-For: 1.2.3.4", "X-Role: admin",
+		"Authorization: Bearer secret", "Cookie: a=b", "Grpc-Metadata-X-Role: admin", "X-Forwarded-For: 1.2.3.4", "X-Role: admin", "Cid-Purpose: verifica è annuale",
 		"X-Request-Id: mine", "Grpc-Timeout: 1n", "TE: trailers", "Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	if got.status != 200 {
 		t.Fatalf("read: %d %s", got.status, got.body)
@@ -366,9 +366,20 @@ func TestHeadersBothWays(t *testing.T) {
 				t.Errorf("the request id upstream is %v", values)
 			}
 		case "traceparent":
+		case "authorization", "cid-client", "cid-purpose":
+			want := map[string]string{"authorization": "Bearer secret", "cid-client": "127.0.0.1/32", "cid-purpose": "verifica ? annuale"}[key]
+			if len(values) != 1 || values[0] != want {
+				t.Errorf("metadata %s is %q, want %q", key, values, want)
+			}
 		default:
 			t.Errorf("metadata %s: %v was sent upstream", key, values)
 		}
+	}
+	if sent.Get("authorization") == nil || sent.Get("cid-client") == nil || sent.Get("cid-purpose") == nil {
+		t.Errorf("who asks, from where and why is not told: %v", sent)
+	}
+	if got.header.Get("Cache-Control") != "private, no-store" || got.header.Get("Vary") == "" {
+		t.Errorf("an answer to somebody in particular may be kept: %v", got.header)
 	}
 	if sent.Get("traceparent") == nil {
 		t.Error("the trace ends at the edge")

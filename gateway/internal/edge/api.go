@@ -14,6 +14,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 
+	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
 )
 
@@ -23,6 +24,7 @@ type API struct {
 	mux      *runtime.ServeMux
 	upstream upstream
 	files    registryv1.FileServiceClient
+	sessions *Sessions
 	limits   Limits
 	metrics  *Metrics
 
@@ -33,7 +35,7 @@ type API struct {
 }
 
 // NewAPI makes the API over a connection to a node or an ufficio comune.
-func NewAPI(conn grpc.ClientConnInterface, limits Limits, metrics *Metrics) (*API, error) {
+func NewAPI(conn grpc.ClientConnInterface, sessions *Sessions, limits Limits, metrics *Metrics) (*API, error) {
 	all, err := newRoutes(services)
 	if err != nil {
 		return nil, err
@@ -43,6 +45,7 @@ func NewAPI(conn grpc.ClientConnInterface, limits Limits, metrics *Metrics) (*AP
 		mux:      newMux(),
 		upstream: upstream{conn},
 		files:    registryv1.NewFileServiceClient(upstream{conn}),
+		sessions: sessions,
 		limits:   limits,
 		metrics:  metrics,
 		streams:  make(chan struct{}, limits.Streams),
@@ -139,6 +142,14 @@ func (a *API) serveUnary(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a.fail(w, r, c, err)
 		return
+	}
+	if c.session != nil {
+		a.sessions.remember("", c.session)
+		setSession(w, c.session)
+	}
+	if c.route.grpcMethod == identityv1.SessionService_SignOut_FullMethodName && exchangeOf(r.Context()).cookie {
+		a.sessions.forget(r)
+		clearSession(w)
 	}
 	c.finish(w, r, answer)
 }

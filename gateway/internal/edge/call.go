@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
 )
 
@@ -24,6 +25,8 @@ type call struct {
 	mustExist    bool // If-Match: * took allow_missing away
 	validateOnly bool // nothing was changed
 	reply        proto.Message
+	browser      bool                // the tokens of a session go into the cookie
+	session      *identityv1.Session // to be set as the cookie
 	err          error
 }
 
@@ -49,6 +52,7 @@ func newCall(r *http.Request, rt *route, variables map[string]string) (*call, er
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return c, nil
 	}
+	c.browser = r.Header.Get("Cid-Session") == "cookie"
 	if r.Header.Get("If-None-Match") != "" {
 		return nil, invalid(fieldError{"If-None-Match", "is for reading only; changes are made conditional by If-Match"})
 	}
@@ -59,6 +63,14 @@ func newCall(r *http.Request, rt *route, variables map[string]string) (*call, er
 		return nil, invalid(fieldError{"If-Match", "cannot make this request conditional"})
 	}
 	return c, nil
+}
+
+// received keeps an answer. The tokens of a browser's session are taken out before anything is written.
+func (c *call) received(reply proto.Message) {
+	if c.browser {
+		c.session = takeSession(reply)
+	}
+	c.reply = reply
 }
 
 // complete puts what came in headers into the request.

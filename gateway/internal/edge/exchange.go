@@ -14,9 +14,14 @@ type exchange struct {
 	id          string // of the request: a UUID, in X-Request-Id, in problems, in logs and upstream
 	traceparent string // the client's, when it is well-formed (W3C Trace Context)
 	traceID     string // the part of traceparent that problems name
+	client      string // the network that the request comes from, for limits upstream
 	route       string // what logs and metrics call the request; never its path
 	reason      string // of the problem that was the answer
 	cause       error  // what lay behind it
+
+	authorization string // for whom the request is made: "Bearer " and an access token, or empty for nobody
+	cookie        bool   // it comes from the session cookie
+	purpose       string // why, in the words of the client
 }
 
 type exchangeKey struct{}

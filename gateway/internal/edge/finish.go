@@ -67,6 +67,9 @@ func (c *call) finish(w http.ResponseWriter, r *http.Request, got *answer) {
 	}
 	setETag(header, etag)
 	header.Set("Cache-Control", cacheControl(c.reply))
+	if exchangeOf(r.Context()).authorization != "" {
+		header.Set("Cache-Control", "private, no-store")
+	}
 	if failsIfMatch(r, etag) {
 		writeProblem(w, r, preconditionFailed())
 		return

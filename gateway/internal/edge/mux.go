@@ -38,7 +38,7 @@ func newMux() *runtime.ServeMux {
 			callOf(ctx).err = status.Error(codes.Internal, "the generated handlers answered "+strconv.Itoa(code)+" on a route of the contract")
 		}),
 		runtime.WithForwardResponseOption(func(ctx context.Context, _ http.ResponseWriter, reply proto.Message) error {
-			callOf(ctx).reply = reply
+			callOf(ctx).received(reply)
 			return nil
 		}),
 	)

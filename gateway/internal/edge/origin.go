@@ -9,7 +9,7 @@ import (
 
 const (
 	corsMethods = "GET, HEAD, POST, PATCH, DELETE"
-	corsHeaders = "Accept, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, If-Range, Traceparent"
+	corsHeaders = "Accept, Authorization, Cid-Purpose, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, If-Range, Traceparent"
 	corsExposed = "Cid-As-Of, Cid-Coverage, Content-Disposition, Content-Range, ETag, Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id"
 )
 

@@ -262,6 +262,9 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 		header[name] = values
 	}
 	header.Set("Content-Type", problemType)
+	if p.Status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", "Bearer")
+	}
 	header.Set("Cache-Control", "no-store")
 	header.Del("ETag")
 	header.Del("Content-Length")

@@ -18,7 +18,10 @@ import (
 // table of addresses is bounded; who has not been seen for longest is forgotten, and begins anew with a full allowance.
 func LimitRate(limits Limits, proxies []netip.Prefix, metrics *Metrics, next http.Handler) (http.Handler, error) {
 	if limits.Rate == 0 {
-		return next, nil
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			exchangeOf(r.Context()).client = network(clientAddress(r, proxies)).String()
+			next.ServeHTTP(w, r)
+		}), nil
 	}
 	clients, err := lru.New[netip.Prefix, *rate.Limiter](limits.Clients)
 	if err != nil {
@@ -26,6 +29,7 @@ func LimitRate(limits Limits, proxies []netip.Prefix, metrics *Metrics, next htt
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		client := network(clientAddress(r, proxies))
+		exchangeOf(r.Context()).client = client.String()
 		allowance, known := clients.Get(client)
 		if !known {
 			allowance = rate.NewLimiter(rate.Limit(limits.Rate), limits.Burst)

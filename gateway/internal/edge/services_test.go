@@ -93,7 +93,7 @@ func TestEveryRouteReachesItsMethod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, err := NewAPI(conn, DefaultLimits(), metrics)
+	api, err := NewAPI(conn, NewSessions(conn), DefaultLimits(), metrics)
 	if err != nil {
 		t.Fatal(err)
 	}

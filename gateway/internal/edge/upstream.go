@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -28,12 +30,27 @@ func (u upstream) NewStream(ctx context.Context, desc *grpc.StreamDesc, method s
 	return u.conn.NewStream(outgoing(ctx), desc, method, append(options, grpc.MaxCallRecvMsgSize(maxAnswerBytes))...)
 }
 
+// printable is a text as metadata can carry it, at most 200 characters.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, fmt.Sprintf("%.200s", text))
+}
+
 // outgoing replaces all metadata: nothing that a client sends becomes metadata by itself.
 func outgoing(ctx context.Context) context.Context {
 	x := exchangeOf(ctx)
 	sent := metadata.Pairs("x-request-id", x.id)
 	if x.traceparent != "" {
 		sent.Set("traceparent", x.traceparent)
+	}
+	for key, value := range map[string]string{"authorization": x.authorization, "cid-purpose": printable(x.purpose), "cid-client": x.client} {
+		if value != "" {
+			sent.Set(key, value)
+		}
 	}
 	return metadata.NewOutgoingContext(ctx, sent)
 }
