@@ -1,0 +1,39 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/binary"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"cidsistem.example/proto/gen/auditv1"
+	"cidsistem.example/services/internal/store"
+)
+
+// SignHead signs the end of a chain with the key of its server, "nodes/{id}".
+func SignHead(key ed25519.PrivateKey, node string, end store.AuditPlace, stamp store.Stamp) *auditv1.AuditHead {
+	head := &auditv1.AuditHead{
+		Node: node, Sequence: end.Sequence, Hash: end.Hash, SignTime: timestamppb.New(stamp.Time),
+		PublicKey: key.Public().(ed25519.PublicKey),
+	}
+	head.Signature = ed25519.Sign(key, signedText(head))
+	return head
+}
+
+// soundHead tells whether the signature of a head is that of its own key.
+func soundHead(head *auditv1.AuditHead) bool {
+	return len(head.GetPublicKey()) == ed25519.PublicKeySize && ed25519.Verify(head.GetPublicKey(), signedText(head), head.GetSignature())
+}
+
+// signedText is what a head's signature is over; the contract says.
+func signedText(head *auditv1.AuditHead) []byte {
+	var b bytes.Buffer
+	b.WriteString("cid-audit-head\x00")
+	b.WriteString(head.GetNode())
+	b.WriteByte(0)
+	b.Write(binary.BigEndian.AppendUint64(nil, uint64(head.GetSequence())))
+	b.Write(binary.BigEndian.AppendUint64(nil, uint64(head.GetSignTime().AsTime().UnixNano())))
+	b.Write(head.GetHash())
+	return b.Bytes()
+}
