@@ -1,0 +1,142 @@
+package desk
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/auditv1"
+	"cidsistem.example/proto/gen/deskv1"
+	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/policy"
+	"cidsistem.example/services/internal/store"
+)
+
+// CreateRequest keeps a request and gives out its code.
+func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequest) (*deskv1.CreateRequestResponse, error) {
+	if err := d.owns(call.GetParent()); err != nil {
+		return nil, err
+	}
+	asked := call.GetRequest()
+	if strings.TrimSpace(asked.GetText()) == "" {
+		return nil, apierror.Invalid("request.text", "is empty; say what is asked")
+	}
+	content := &deskv1.Request{
+		Text: asked.GetText(), Category: asked.GetCategory(), Service: asked.GetService(),
+		Contact: asked.GetContact(), Language: asked.GetLanguage(),
+	}
+	digest, err := digestOf(content)
+	if err != nil {
+		return nil, err
+	}
+	var requestID uuid.UUID
+	if text := call.GetRequestId(); text != "" {
+		if requestID, err = uuid.Parse(text); err != nil {
+			return nil, apierror.Invalid("requestId", "is not a UUID")
+		}
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	caller := policy.Of(ctx)
+	var made *deskv1.Request
+	_, err = d.store.Commit(ctx, store.Request{}, nil, func(r store.Reader, stamp store.Stamp) (store.Outcome, error) {
+		before, err := d.repeated(r, requestID, digest)
+		if err != nil {
+			return store.Outcome{}, err
+		}
+		if before != nil {
+			made = forPublic(before.Request)
+			return store.Outcome{}, nil
+		}
+		if err := d.checkService(r, caller, content.GetService()); err != nil {
+			return store.Outcome{}, err
+		}
+		fresh := &held{Request: proto.CloneOf(content), requestID: requestID}
+		fresh.Name, fresh.State, fresh.CreateTime = d.parent+"/requests/"+id, deskv1.Request_RECEIVED, timestamppb.New(stamp.Time)
+		p := puts{desk: d}
+		p.save(fresh, stamp.Time)
+		p.put(timed(areaTimes, stamp.Time, id), nil)
+		p.put(store.LocalKey{Area: areaCodes, ID: d.codes.index(d.codes.of(fresh.GetName()))}, []byte(id))
+		if requestID != uuid.Nil {
+			p.put(idKey(requestID), append(digest[:], id...))
+			p.put(timed(areaDue, stamp.Time.Add(idsKept), "i"+requestID.String()), nil)
+		}
+		made = forPublic(fresh.Request)
+		entry := caller.Entry(deskv1.RequestService_CreateRequest_FullMethodName, fresh.GetName(), auditv1.AuditEntry_DONE)
+		entry.Reason = "" // the words of who asks stay out of the log
+		return d.outcome(p, entry)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &deskv1.CreateRequestResponse{Request: made, Code: d.codes.of(made.GetName())}, nil
+}
+
+// outcome writes entries with what the audit log says of them.
+func (d *Desk) outcome(p puts, entries ...*auditv1.AuditEntry) (store.Outcome, error) {
+	return store.Outcome{Local: p.all, Audit: entries}, p.err
+}
+
+func digestOf(content *deskv1.Request) ([sha256.Size]byte, error) {
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(content)
+	return sha256.Sum256(body), err
+}
+
+// repeated finds the request that was made with a request id before; nil for
+// none.
+func (d *Desk) repeated(r store.Reader, requestID uuid.UUID, digest [sha256.Size]byte) (*held, error) {
+	if requestID == uuid.Nil {
+		return nil, nil
+	}
+	sealed := r.Local(idKey(requestID))
+	if sealed == nil {
+		return nil, nil
+	}
+	value, err := d.vault.Open(idKey(requestID), sealed)
+	if err != nil {
+		return nil, err
+	}
+	if len(value) <= sha256.Size {
+		return nil, errDamaged
+	}
+	if subtle.ConstantTimeCompare(value[:sha256.Size], digest[:]) == 0 {
+		return nil, apierror.New(registryv1.ErrorReason_REQUEST_ID_REUSED, "request_id was used for another request",
+			apierror.Field("requestId", "was used for another request"), apierror.With("request_id", requestID.String()))
+	}
+	return d.read(r, string(value[sha256.Size:]))
+}
+
+// checkService refuses a service that who asks cannot see.
+func (d *Desk) checkService(r store.Reader, caller *policy.Caller, service string) error {
+	if service == "" {
+		return nil
+	}
+	dangling := func(problem string) error {
+		return apierror.New(registryv1.ErrorReason_DANGLING_REFERENCE, "request.service: "+problem, apierror.Field("request.service", problem))
+	}
+	name, err := catalog.ParseName(service)
+	if err != nil || name.Kind.Collection != "services" {
+		return dangling(fmt.Sprintf("%.100q is not the name of a service", service))
+	}
+	if "comuni/"+name.Comune() != d.parent {
+		return dangling(fmt.Sprintf("%s is of another comune; ask the desk of that one", service))
+	}
+	record, err := r.Get(name)
+	if err != nil {
+		return err
+	}
+	if record == nil || catalog.RecordOf(record).Deleted() || caller.Sight().Of(record) == nil {
+		return dangling(service + " does not exist")
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+// Package desk keeps what people ask the desk of a comune, on the comune's own
+// node: sealed, found again by a private code that nobody can guess, erased when
+// its time is over.
+package desk
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/gen/deskv1"
+	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/internal/vault"
+)
+
+const (
+	// retention is how long a request stays after its last change.
+	retention = 2 * 365 * 24 * time.Hour
+	// idsKept is for how long a request id is remembered (the contract says seven
+	// days).
+	idsKept = 7 * 24 * time.Hour
+)
+
+// Options of Open.
+type Options struct {
+	// Store of the node, and the Vault of its local data.
+	Store *store.Store
+	Vault *vault.Vault
+	// Comune is the id of the comune that the node owns.
+	Comune string
+	// Retention is how long a request stays after its last change; 0: 24 months.
+	Retention time.Duration
+	// Logger; nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// Desk serves RequestService for one comune. It is safe for concurrent use.
+type Desk struct {
+	deskv1.UnimplementedRequestServiceServer
+	store     *store.Store
+	vault     *vault.Vault
+	parent    string
+	retention time.Duration
+	log       *slog.Logger
+	codes     codes
+}
+
+// Open opens the desk of a comune, and makes the secret of its codes when there
+// is none.
+func Open(ctx context.Context, options Options) (*Desk, error) {
+	if options.Retention < 0 {
+		return nil, errors.New("the retention of requests cannot be negative")
+	}
+	if options.Retention == 0 {
+		options.Retention = retention
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	d := &Desk{
+		store: options.Store, vault: options.Vault, parent: "comuni/" + options.Comune,
+		retention: options.Retention, log: options.Logger,
+	}
+	if err := d.openCodes(ctx); err != nil {
+		return nil, fmt.Errorf("open the secret of the requests' codes: %w", err)
+	}
+	return d, nil
+}
+
+func (d *Desk) openCodes(ctx context.Context) error {
+	fresh := make([]byte, 32)
+	if _, err := rand.Read(fresh); err != nil {
+		return err
+	}
+	_, err := d.store.Commit(ctx, store.Request{}, nil, func(r store.Reader, _ store.Stamp) (store.Outcome, error) {
+		if sealed := r.Local(secretKey); sealed != nil {
+			secret, err := d.vault.Open(secretKey, sealed)
+			d.codes = codes{secret}
+			return store.Outcome{}, err
+		}
+		sealed, err := d.vault.Seal(secretKey, fresh)
+		d.codes = codes{fresh}
+		return store.Outcome{Local: []store.LocalPut{{Key: secretKey, Value: sealed}}}, err
+	})
+	return err
+}
+
+// Register registers the service.
+func (d *Desk) Register(registrar grpc.ServiceRegistrar) {
+	rpc.Register(registrar, &deskv1.RequestService_ServiceDesc, d)
+}
+
+func (d *Desk) owns(parent string) error {
+	if parent == d.parent {
+		return nil
+	}
+	return apierror.New(registryv1.ErrorReason_NOT_THE_OWNER,
+		fmt.Sprintf("this node has the desk of %s, not of %s; ask the node of that comune or the ufficio comune", d.parent, parent),
+		apierror.With("comune", idOf(parent)))
+}

@@ -1,0 +1,145 @@
+package desk
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"cidsistem.example/proto/gen/deskv1"
+	"cidsistem.example/services/internal/store"
+)
+
+// The local entries of a desk. Every value is sealed; the keys say when a
+// request was made and when it goes, which the audit log says as well.
+const (
+	// areaRequests: id of the request -> request id (16), request
+	areaRequests = "requests"
+	// areaTimes: time of creation, id of the request -> nothing
+	areaTimes = "requests-by-time"
+	// areaCodes: index of the code -> id of the request
+	areaCodes = "request-codes"
+	// areaIDs: request id -> digest of the content (32), id of the request
+	areaIDs = "request-ids"
+	// areaDue: time, "r" and the id of the request to be erased, or "i" and the
+	// request id to be forgotten -> nothing
+	areaDue = "requests-due"
+)
+
+// secretKey is the entry of the codes' secret.
+var secretKey = store.LocalKey{Area: "request-secret", ID: "codes"}
+
+// A held request is what stands under its id.
+type held struct {
+	*deskv1.Request
+	// requestID with which it was made; zero for none.
+	requestID uuid.UUID
+}
+
+func (h held) id() string { return idOf(h.GetName()) }
+
+func idOf(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
+
+// newID makes an id that says nothing.
+func newID() (string, error) {
+	random := make([]byte, 15)
+	if _, err := rand.Read(random); err != nil {
+		return "", err
+	}
+	return "r" + strings.ToLower(base32.StdEncoding.EncodeToString(random)), nil
+}
+
+// timed is a key that sorts by time.
+func timed(area string, at time.Time, rest string) store.LocalKey {
+	return store.LocalKey{Area: area, ID: fmt.Sprintf("%016x", max(at.UnixNano(), 0)) + rest}
+}
+
+var errDamaged = errors.New("an entry of the desk is damaged")
+
+// splitTimed takes a timed key apart.
+func splitTimed(key store.LocalKey) (at time.Time, rest string, err error) {
+	if len(key.ID) < 17 {
+		return time.Time{}, "", errDamaged
+	}
+	nanoseconds, err := strconv.ParseInt(key.ID[:16], 16, 64)
+	if err != nil {
+		return time.Time{}, "", errDamaged
+	}
+	return time.Unix(0, nanoseconds), key.ID[16:], nil
+}
+
+func requestKey(id string) store.LocalKey { return store.LocalKey{Area: areaRequests, ID: id} }
+
+func idKey(id uuid.UUID) store.LocalKey { return store.LocalKey{Area: areaIDs, ID: id.String()} }
+
+// read opens a request by its id, nil when it is not there.
+func (d *Desk) read(r store.Reader, id string) (*held, error) {
+	sealed := r.Local(requestKey(id))
+	if sealed == nil {
+		return nil, nil
+	}
+	return d.open(requestKey(id), sealed)
+}
+
+func (d *Desk) open(key store.LocalKey, sealed []byte) (*held, error) {
+	value, err := d.vault.Open(key, sealed)
+	if err != nil {
+		return nil, err
+	}
+	if len(value) < len(uuid.UUID{}) {
+		return nil, errDamaged
+	}
+	h := &held{Request: &deskv1.Request{}, requestID: uuid.UUID(value[:16])}
+	if err := proto.Unmarshal(value[16:], h.Request); err != nil {
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return h, nil
+}
+
+// puts collects sealed entries: also where the key is all that matters, for an
+// entry without a value is one that is removed.
+type puts struct {
+	desk *Desk
+	all  []store.LocalPut
+	err  error
+}
+
+func (p *puts) put(key store.LocalKey, value []byte) {
+	sealed, err := p.desk.vault.Seal(key, value)
+	p.err = errors.Join(p.err, err)
+	p.all = append(p.all, store.LocalPut{Key: key, Value: sealed})
+}
+
+func (p *puts) remove(key store.LocalKey) { p.all = append(p.all, store.LocalPut{Key: key}) }
+
+// save writes a request that changed now, and when it goes.
+func (p *puts) save(h *held, now time.Time) {
+	if due := h.GetPurgeTime(); due != nil {
+		p.remove(timed(areaDue, due.AsTime(), "r"+h.id()))
+	}
+	h.UpdateTime, h.PurgeTime = timestamppb.New(now), timestamppb.New(now.Add(p.desk.retention))
+	p.put(timed(areaDue, h.GetPurgeTime().AsTime(), "r"+h.id()), nil)
+	body, err := proto.Marshal(h.Request)
+	p.err = errors.Join(p.err, err)
+	p.put(requestKey(h.id()), append(h.requestID[:], body...))
+}
+
+// erase removes a request and everything that leads to it.
+func (p *puts) erase(h *held) {
+	p.remove(requestKey(h.id()))
+	p.remove(timed(areaTimes, h.GetCreateTime().AsTime(), h.id()))
+	p.remove(timed(areaDue, h.GetPurgeTime().AsTime(), "r"+h.id()))
+	p.remove(store.LocalKey{Area: areaCodes, ID: p.desk.codes.index(p.desk.codes.of(h.GetName()))})
+	if h.requestID != uuid.Nil {
+		p.remove(idKey(h.requestID))
+		p.remove(timed(areaDue, h.GetCreateTime().AsTime().Add(idsKept), "i"+h.requestID.String()))
+	}
+}
+
