@@ -18,6 +18,7 @@ import (
 	"cidsistem.example/gateway/internal/apidoc"
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/pages"
+	"cidsistem.example/gateway/internal/signin"
 )
 
 // Limits bound what clients can ask for.
@@ -69,7 +70,7 @@ func New(options Options) (*Gateway, error) {
 	if g.api, err = edge.NewAPI(options.Upstream, sessions, options.Limits, metrics); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	site, err := g.site()
+	site, err := g.site(sessions)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
@@ -118,7 +119,7 @@ func canonical(p string) bool {
 }
 
 // site is everything outside the API.
-func (g *Gateway) site() (http.Handler, error) {
+func (g *Gateway) site(sessions *edge.Sessions) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", edge.NotFound)
 	mux.Handle("/status", edge.Page("/status", edge.Status(g.Ready)))
@@ -138,6 +139,17 @@ func (g *Gateway) site() (http.Handler, error) {
 			path += "{$}"
 		}
 		mux.Handle(path, edge.Page(name, page))
+	}
+	forms, err := signin.New(g.upstream, sessions)
+	if err != nil {
+		return nil, err
+	}
+	for path, page := range forms.Handlers() {
+		pattern := path
+		if strings.HasSuffix(path, "/") {
+			pattern += "{$}"
+		}
+		mux.Handle(pattern, edge.Named(path, page))
 	}
 	return mux, nil
 }

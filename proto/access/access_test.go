@@ -1,9 +1,11 @@
 package access_test
 
 import (
+	"strings"
 	"testing"
 
 	"cidsistem.example/proto/access"
+	"cidsistem.example/proto/gen/annotationsv1"
 	"cidsistem.example/proto/gen/registryv1"
 )
 
@@ -73,6 +75,23 @@ func TestCovers(t *testing.T) {
 	} {
 		if got := access.Covers(test.scope, test.about); got != test.covers {
 			t.Errorf("%q covers %q: %t", test.scope, test.about, got)
+		}
+	}
+}
+
+func TestTableHasWordsForEverything(t *testing.T) {
+	rows, err := access.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if row.Service == "" || row.Method == "" || row.Who == "" || strings.Contains(row.Who, ", ,") || strings.HasSuffix(row.Who, ", ") {
+			t.Errorf("a row lacks words: %+v", row)
+		}
+	}
+	for number, name := range annotationsv1.Role_name {
+		if role := annotationsv1.Role(number); role != 0 && access.Label(role) == "" {
+			t.Errorf("%s has no label", name)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,11 +21,16 @@ type step struct {
 	search    *annotationsv1.SearchOptions
 	reference string // resource type
 	due       bool
+	keeper    bool // of an organisation, whose own card the record is
 	contact   bool // the field holds ContactPoints
+	address   bool // the field holds an Address
 	next      []step
 }
 
-var contactPoint = (&registryv1.ContactPoint{}).ProtoReflect().Descriptor().FullName()
+var (
+	contactPoint = (&registryv1.ContactPoint{}).ProtoReflect().Descriptor().FullName()
+	address      = (&registryv1.Address{}).ProtoReflect().Descriptor().FullName()
+)
 
 func compile(md protoreflect.MessageDescriptor) []step {
 	var steps []step
@@ -33,16 +39,18 @@ func compile(md protoreflect.MessageDescriptor) []step {
 		s := step{field: fd}
 		s.search, _ = proto.GetExtension(fd.Options(), annotationsv1.E_Search).(*annotationsv1.SearchOptions)
 		s.due, _ = proto.GetExtension(fd.Options(), annotationsv1.E_Due).(bool)
+		s.keeper, _ = proto.GetExtension(fd.Options(), annotationsv1.E_Keeper).(bool)
 		if ref, _ := proto.GetExtension(fd.Options(), annotations.E_ResourceReference).(*annotations.ResourceReference); ref != nil {
 			s.reference = ref.GetType()
 		}
 		if fd.Message() != nil && !fd.IsMap() && s.search == nil {
 			s.contact = fd.Message().FullName() == contactPoint
+			s.address = fd.Message().FullName() == address
 			if fd.Message().ParentFile().Package() == md.ParentFile().Package() {
 				s.next = compile(fd.Message())
 			}
 		}
-		if s.search != nil || s.due || s.reference != "" || s.contact || len(s.next) > 0 {
+		if s.search != nil || s.due || s.reference != "" || s.contact || s.address || len(s.next) > 0 {
 			steps = append(steps, s)
 		}
 	}
@@ -76,9 +84,22 @@ func visitValue(v protoreflect.Value, path string, s *step, f func(string, *step
 	if s.search != nil || s.due || s.reference != "" {
 		f(path, s, v)
 	}
-	if len(s.next) > 0 {
+	if len(s.next) > 0 && !(s.address && withheld(v.Message())) {
 		visit(v.Message(), s.next, path, f)
 	}
+}
+
+// withheld tells whether an address is kept from the public: nobody finds the
+// record by it either.
+func withheld(m protoreflect.Message) bool {
+	a, ok := m.Interface().(*registryv1.Address)
+	return ok && a.GetWithheldReason() != ""
+}
+
+// shownOf is what everybody may see of an address that is withheld: the comune,
+// and why there is no more.
+func shownOf(a *registryv1.Address) *registryv1.Address {
+	return &registryv1.Address{Municipality: a.GetMunicipality(), IstatCode: a.GetIstatCode(), WithheldReason: a.GetWithheldReason()}
 }
 
 // A Reference is a field of a record that names another record.
@@ -138,31 +159,67 @@ func SearchValues(record proto.Message, f func(SearchValue)) {
 	})
 }
 
+// Keeper is the organisation whose own card a record is: that of a field marked
+// so, or the record itself for an organisation; empty for none.
+func Keeper(record proto.Message) string {
+	kind, keeper := Of(record), ""
+	if kind.Collection == "organizations" {
+		return RecordOf(record).Name()
+	}
+	for i := range kind.steps {
+		if s := &kind.steps[i]; s.keeper {
+			keeper = record.ProtoReflect().Get(s.field).String()
+		}
+	}
+	return keeper
+}
+
+// A Sight is what somebody may see of records.
+type Sight struct {
+	// Reads bounds the visibility of what is seen.
+	Reads registryv1.Visibility
+	// Keeps are organisations whose cards are seen whatever their visibility.
+	Keeps []string
+}
+
+// Of returns what is seen of a record, nil for nothing, the record itself for
+// all of it; see Narrow.
+func (s Sight) Of(record proto.Message) proto.Message {
+	if len(s.Keeps) > 0 && slices.Contains(s.Keeps, Keeper(record)) {
+		return record
+	}
+	return Narrow(record, s.Reads)
+}
+
 // Narrow returns what readers of a visibility may see of a record: nil when
 // they may not see it at all, the record itself when they may see all of it,
-// else a copy without the contacts that are not for them. A reader PUBLIC sees
-// PUBLIC; NETWORK sees PUBLIC and NETWORK; LOCAL sees everything.
+// else a copy without the contacts that are not for them, and without the street
+// of addresses that are withheld. A reader PUBLIC sees PUBLIC; NETWORK sees
+// PUBLIC and NETWORK; LOCAL sees everything, withheld addresses too.
 func Narrow(record proto.Message, reader registryv1.Visibility) proto.Message {
 	if RecordOf(record).Visibility() > reader {
 		return nil
 	}
 	kind := Of(record)
-	if !hidesContact(record.ProtoReflect(), kind.steps, reader) {
+	if !hides(record.ProtoReflect(), kind.steps, reader) {
 		return record
 	}
 	narrowed := proto.Clone(record)
-	dropContacts(narrowed.ProtoReflect(), kind.steps, reader)
+	dropHidden(narrowed.ProtoReflect(), kind.steps, reader)
 	return narrowed
 }
 
-func hidesContact(m protoreflect.Message, steps []step, reader registryv1.Visibility) bool {
+func hides(m protoreflect.Message, steps []step, reader registryv1.Visibility) bool {
 	for i := range steps {
 		s := &steps[i]
-		if (!s.contact && len(s.next) == 0) || !m.Has(s.field) {
+		if (!s.contact && !s.address && len(s.next) == 0) || !m.Has(s.field) {
 			continue
 		}
 		if !s.field.IsList() {
-			if hidesContact(m.Get(s.field).Message(), s.next, reader) {
+			if s.hidesAddress(m.Get(s.field).Message(), reader) {
+				return true
+			}
+			if hides(m.Get(s.field).Message(), s.next, reader) {
 				return true
 			}
 			continue
@@ -170,10 +227,10 @@ func hidesContact(m protoreflect.Message, steps []step, reader registryv1.Visibi
 		list := m.Get(s.field).List()
 		for j := range list.Len() {
 			item := list.Get(j).Message()
-			if s.contact && item.Interface().(*registryv1.ContactPoint).GetVisibility() > reader {
+			if s.contact && item.Interface().(*registryv1.ContactPoint).GetVisibility() > reader || s.hidesAddress(item, reader) {
 				return true
 			}
-			if hidesContact(item, s.next, reader) {
+			if hides(item, s.next, reader) {
 				return true
 			}
 		}
@@ -181,14 +238,26 @@ func hidesContact(m protoreflect.Message, steps []step, reader registryv1.Visibi
 	return false
 }
 
-func dropContacts(m protoreflect.Message, steps []step, reader registryv1.Visibility) {
+// hidesAddress tells whether more of an address is there than a reader may see.
+func (s *step) hidesAddress(m protoreflect.Message, reader registryv1.Visibility) bool {
+	if !s.address || reader >= registryv1.Visibility_LOCAL || !withheld(m) {
+		return false
+	}
+	return !proto.Equal(m.Interface(), shownOf(m.Interface().(*registryv1.Address)))
+}
+
+func dropHidden(m protoreflect.Message, steps []step, reader registryv1.Visibility) {
 	for i := range steps {
 		s := &steps[i]
-		if (!s.contact && len(s.next) == 0) || !m.Has(s.field) {
+		if (!s.contact && !s.address && len(s.next) == 0) || !m.Has(s.field) {
 			continue
 		}
 		if !s.field.IsList() {
-			dropContacts(m.Get(s.field).Message(), s.next, reader)
+			if held := m.Get(s.field).Message(); s.hidesAddress(held, reader) {
+				m.Set(s.field, protoreflect.ValueOfMessage(shownOf(held.Interface().(*registryv1.Address)).ProtoReflect()))
+				continue
+			}
+			dropHidden(m.Get(s.field).Message(), s.next, reader)
 			continue
 		}
 		list := m.Mutable(s.field).List()
@@ -198,7 +267,12 @@ func dropContacts(m protoreflect.Message, steps []step, reader registryv1.Visibi
 			if s.contact && item.Interface().(*registryv1.ContactPoint).GetVisibility() > reader {
 				continue
 			}
-			dropContacts(item, s.next, reader)
+			if s.hidesAddress(item, reader) {
+				list.Set(kept, protoreflect.ValueOfMessage(shownOf(item.Interface().(*registryv1.Address)).ProtoReflect()))
+				kept++
+				continue
+			}
+			dropHidden(item, s.next, reader)
 			list.Set(kept, list.Get(j))
 			kept++
 		}

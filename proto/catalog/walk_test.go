@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/type/latlng"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -175,4 +176,29 @@ func TestSearchValues(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("search gets %q", got)
 	}
+}
+
+// A withheld address is not shown and not found, and says why.
+func TestWithheldAddresses(t *testing.T) {
+	record := &registryv1.Location{Name: "comuni/marsala/locations/l1", Address: &registryv1.Address{
+		Street: "Via Nascosta 1", Detail: "interno 2", PostalCode: "91025", Municipality: "Marsala", IstatCode: "081011",
+		Position: &latlng.LatLng{Latitude: 37.8}, WithheldReason: "indirizzo riservato",
+	}}
+	want := &registryv1.Location{Name: record.GetName(), Address: &registryv1.Address{Municipality: "Marsala", IstatCode: "081011", WithheldReason: "indirizzo riservato"}}
+	for _, reader := range []registryv1.Visibility{registryv1.Visibility_PUBLIC, registryv1.Visibility_NETWORK} {
+		if seen := catalog.Narrow(record, reader); !proto.Equal(seen, want) {
+			t.Errorf("a %s reader sees %v", reader, seen)
+		}
+	}
+	if catalog.Narrow(record, registryv1.Visibility_LOCAL) != proto.Message(record) {
+		t.Error("the comune does not see its own record")
+	}
+	if catalog.Narrow(want, registryv1.Visibility_PUBLIC) != proto.Message(want) {
+		t.Error("an address with nothing to hide is copied")
+	}
+	catalog.SearchValues(record, func(v catalog.SearchValue) {
+		if v.Field.Name() == "street" {
+			t.Errorf("search uses the street %s", v.Value)
+		}
+	})
 }

@@ -144,8 +144,7 @@ func (a *API) serveUnary(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if c.session != nil {
-		a.sessions.remember("", c.session)
-		setSession(w, c.session)
+		a.sessions.Begin(w, c.session)
 	}
 	if c.route.grpcMethod == identityv1.SessionService_SignOut_FullMethodName && exchangeOf(r.Context()).cookie {
 		a.sessions.forget(r)

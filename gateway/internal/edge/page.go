@@ -23,6 +23,15 @@ func Page(name string, next http.Handler) http.Handler {
 	})
 }
 
+// Named lets logs and metrics know a handler by a name, and gives its answers time to be written.
+func Named(name string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		exchangeOf(r.Context()).route = name
+		allowWriting(w)
+		next.ServeHTTP(w, r)
+	})
+}
+
 // NotFound answers that there is nothing at an address.
 func NotFound(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, r, newProblem(reasonNoSuchPath, "there is nothing at this address"))

@@ -78,10 +78,37 @@ func (s *Sessions) resume(w http.ResponseWriter, r *http.Request, cookie string)
 		return
 	}
 	x := exchangeOf(r.Context())
-	x.authorization, x.cookie = "Bearer "+session.GetAccessToken(), true
+	x.authorization, x.cookie, x.node = "Bearer "+session.GetAccessToken(), true, "nodes/"+node
 	if session.GetRefreshToken() != token {
 		setSession(w, session)
 	}
+}
+
+// Begin signs a browser in.
+func (s *Sessions) Begin(w http.ResponseWriter, session *identityv1.Session) {
+	s.remember("", session)
+	setSession(w, session)
+}
+
+// End signs a browser out, here and at the node that keeps the account.
+func (s *Sessions) End(w http.ResponseWriter, r *http.Request) {
+	x := exchangeOf(r.Context())
+	if cookie, err := r.Cookie(sessionCookie); err == nil && x.cookie {
+		node, _, _ := strings.Cut(cookie.Value, ".")
+		// A node that is away ends the session when it has been idle for long enough; the browser forgets it now.
+		_, _ = s.client.SignOut(outgoing(r.Context()), &identityv1.SignOutRequest{Parent: "nodes/" + node})
+	}
+	s.forget(r)
+	clearSession(w)
+}
+
+// Account is that of the person for whom a request is made by cookie, nil for nobody.
+func (s *Sessions) Account(ctx context.Context) (*identityv1.Account, error) {
+	x := exchangeOf(ctx)
+	if !x.cookie {
+		return nil, nil
+	}
+	return s.client.GetOwnAccount(outgoing(ctx), &identityv1.GetOwnAccountRequest{Parent: x.node})
 }
 
 // current finds the session that a refresh token leads to, and renews it in time.

@@ -40,6 +40,9 @@ func printable(text string) string {
 	}, fmt.Sprintf("%.200s", text))
 }
 
+// Outgoing is the context of a call upstream for the request that a context belongs to.
+func Outgoing(ctx context.Context) context.Context { return outgoing(ctx) }
+
 // outgoing replaces all metadata: nothing that a client sends becomes metadata by itself.
 func outgoing(ctx context.Context) context.Context {
 	x := exchangeOf(ctx)

@@ -6,9 +6,11 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"net/http"
 
 	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/proto/access"
 )
 
 //go:embed templates/*.html style.css icon.svg
@@ -34,6 +36,13 @@ func Handlers() (map[string]http.Handler, error) {
 	if err := add("/problems/", "problems.html", shown); err != nil {
 		return nil, err
 	}
+	rules, err := access.Table()
+	if err != nil {
+		return nil, fmt.Errorf("who may call what: %w", err)
+	}
+	if err := add("/permessi/", "access.html", rules); err != nil {
+		return nil, err
+	}
 	for _, reason := range shown {
 		if err := add("/problems/"+reason.Slug, "problem.html", reason); err != nil {
 			return nil, err
@@ -47,6 +56,15 @@ func Handlers() (map[string]http.Handler, error) {
 		all["/"+name] = edge.Document(mediaType, file)
 	}
 	return all, nil
+}
+
+// Frame parses pages of another package inside the frame that all pages have.
+func Frame(from fs.FS, patterns ...string) (*template.Template, error) {
+	frame, err := template.ParseFS(files, "templates/frame.html")
+	if err != nil {
+		return nil, err
+	}
+	return frame.ParseFS(from, patterns...)
 }
 
 func render(name string, data any) ([]byte, error) {

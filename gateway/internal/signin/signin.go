@@ -1,0 +1,214 @@
+// Package signin has the pages with which a person signs in and out: plain
+// forms, which need no script.
+package signin
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/gateway/internal/pages"
+	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/gen/federationv1"
+	"cidsistem.example/proto/gen/identityv1"
+	"cidsistem.example/proto/gen/registryv1"
+)
+
+//go:embed templates/*.html
+var files embed.FS
+
+// Within this time a page must be ready.
+const answerWithin = 10 * time.Second
+
+// maxForm bounds what a form sends, in bytes.
+const maxForm = 16 << 10
+
+// Pages answers everything below /accesso/.
+type Pages struct {
+	sessions *edge.Sessions
+	client   identityv1.SessionServiceClient
+	nodes    federationv1.FederationServiceClient
+	template *template.Template
+}
+
+// New makes the pages over a connection to the server behind the gateway.
+func New(conn grpc.ClientConnInterface, sessions *edge.Sessions) (*Pages, error) {
+	parsed, err := pages.Frame(files, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("pages of signing in: %w", err)
+	}
+	return &Pages{
+		sessions: sessions, client: identityv1.NewSessionServiceClient(conn), nodes: federationv1.NewFederationServiceClient(conn),
+		template: parsed,
+	}, nil
+}
+
+// Handlers are the pages by their path.
+func (p *Pages) Handlers() map[string]http.Handler {
+	return map[string]http.Handler{
+		"/accesso/":       p.form(p.show("signin"), p.signIn),
+		"/accesso/codice": p.form(p.show("signin"), p.answer),
+		"/accesso/invito": p.form(p.show("invitation"), p.redeem),
+		"/accesso/esci":   p.form(p.show("signin"), p.signOut),
+	}
+}
+
+// A view is what a page shows.
+type view struct {
+	Page  string
+	Nodes []string
+	// Node, Login and Code are what was typed, or came with the link.
+	Node, Login, Code string
+	// Token is that of a challenge.
+	Token string
+	// Problem and Remedy are what went wrong, Italian.
+	Problem, Remedy string
+	// Name is that of who is signed in.
+	Name   string
+	status int
+}
+
+type handler func(w http.ResponseWriter, r *http.Request) view
+
+// form shows a page on GET, and does what a form asks on POST.
+func (p *Pages) form(get, post handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		defer cancel()
+		r = r.WithContext(ctx)
+		handle := get
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+		case http.MethodPost:
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			handle = post
+		default:
+			w.Header().Set("Allow", "GET, HEAD, POST")
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			return
+		}
+		v := handle(w, r)
+		if v.Page == "" {
+			http.Redirect(w, r, "/accesso/", http.StatusSeeOther)
+			return
+		}
+		p.render(w, r, v)
+	})
+}
+
+func (p *Pages) render(w http.ResponseWriter, r *http.Request, v view) {
+	v.Nodes = p.known(r.Context())
+	if account, err := p.sessions.Account(r.Context()); err == nil && account != nil {
+		v.Name = account.GetDisplayName()
+	}
+	var body bytes.Buffer
+	if err := p.template.ExecuteTemplate(&body, "frame", v); err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(max(v.status, http.StatusOK))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body.Bytes()) // the browser may be gone
+	}
+}
+
+// known lists the nodes at which one can have an account.
+func (p *Pages) known(ctx context.Context) []string {
+	answer, err := p.nodes.ListNodes(edge.Outgoing(ctx), &federationv1.ListNodesRequest{PageSize: 1000})
+	if err != nil {
+		return nil // the page has a field to type the name into
+	}
+	var names []string
+	for _, node := range answer.GetNodes() {
+		names = append(names, strings.TrimPrefix(node.GetName(), "nodes/"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (p *Pages) show(page string) handler {
+	return func(_ http.ResponseWriter, r *http.Request) view {
+		return view{Page: page, Node: r.URL.Query().Get("nodo"), Code: r.URL.Query().Get("codice")}
+	}
+}
+
+func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) view {
+	v := view{Page: "signin", Node: r.PostFormValue("nodo"), Login: r.PostFormValue("utente")}
+	answer, err := p.client.SignIn(edge.Outgoing(r.Context()), &identityv1.SignInRequest{
+		Parent: "nodes/" + v.Node, Login: v.Login, Password: r.PostFormValue("password"),
+	})
+	return p.next(w, v, answer, err)
+}
+
+// next goes on after a password was taken.
+func (p *Pages) next(w http.ResponseWriter, v view, answer *identityv1.SignInResponse, err error) view {
+	if err != nil {
+		return v.failed(err)
+	}
+	if challenge := answer.GetChallenge(); challenge != nil {
+		return view{Page: "code", Node: v.Node, Token: challenge.GetToken()}
+	}
+	p.sessions.Begin(w, answer.GetSession())
+	return view{}
+}
+
+func (p *Pages) answer(w http.ResponseWriter, r *http.Request) view {
+	v := view{Page: "code", Node: r.PostFormValue("nodo"), Token: r.PostFormValue("token")}
+	request := &identityv1.AnswerChallengeRequest{Parent: "nodes/" + v.Node, Token: v.Token}
+	code := strings.ReplaceAll(r.PostFormValue("codice"), " ", "")
+	request.Answer = &identityv1.AnswerChallengeRequest_TotpCode{TotpCode: code}
+	if len(code) != 6 {
+		request.Answer = &identityv1.AnswerChallengeRequest_RecoveryCode{RecoveryCode: code}
+	}
+	session, err := p.client.AnswerChallenge(edge.Outgoing(r.Context()), request)
+	if err != nil {
+		return v.failed(err)
+	}
+	p.sessions.Begin(w, session)
+	return view{}
+}
+
+func (p *Pages) redeem(w http.ResponseWriter, r *http.Request) view {
+	v := view{Page: "invitation", Node: r.PostFormValue("nodo"), Code: r.PostFormValue("codice")}
+	if r.PostFormValue("password") != r.PostFormValue("ancora") {
+		v.Problem, v.Remedy, v.status = "Le due password non sono uguali", "Le scriva di nuovo.", http.StatusBadRequest
+		return v
+	}
+	answer, err := p.client.RedeemInvitation(edge.Outgoing(r.Context()), &identityv1.RedeemInvitationRequest{
+		Parent: "nodes/" + v.Node, Code: strings.TrimSpace(v.Code), Password: r.PostFormValue("password"),
+	})
+	return p.next(w, v, answer, err)
+}
+
+func (p *Pages) signOut(w http.ResponseWriter, r *http.Request) view {
+	p.sessions.End(w, r)
+	return view{}
+}
+
+// failed says what went wrong.
+func (v view) failed(err error) view {
+	reason := apierror.Reason(err)
+	if reason == registryv1.ErrorReason_ERROR_REASON_UNSPECIFIED {
+		reason = registryv1.ErrorReason_NOT_READY
+	}
+	for _, known := range edge.Reasons() {
+		if known.Name == reason.String() {
+			v.Problem, v.Remedy, v.status = known.Title, known.Remedy, known.Status
+		}
+	}
+	if v.Page == "invitation" && reason == registryv1.ErrorReason_INVALID_FIELDS {
+		v.Problem, v.Remedy = "La password non va bene", "Almeno 12 caratteri, non il nome utente, niente sequenze come 123456."
+	}
+	return v
+}
