@@ -4,7 +4,9 @@
 package tokens
 
 import (
+	"crypto"
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,6 +54,15 @@ type private struct {
 	Session string   `json:"sid"`
 	Grants  []string `json:"grants,omitempty"` // identityv1.Grant as JSON
 	Methods []string `json:"amr,omitempty"`
+}
+
+// KeyID is the id of a key: its RFC 7638 thumbprint with SHA-256.
+func KeyID(public ed25519.PublicKey) (string, error) {
+	sum, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", fmt.Errorf("thumbprint of a key: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
 }
 
 // Sign makes a token with a key.

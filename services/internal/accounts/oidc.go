@@ -1,0 +1,259 @@
+package accounts
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/gen/identityv1"
+	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/internal/tokens"
+)
+
+// OIDC says at which issuer persons can sign in, and what it says of them.
+type OIDC struct {
+	// Issuer is its address, under which its metadata are.
+	Issuer string
+	// ClientID and ClientSecret are this server's there.
+	ClientID, ClientSecret string
+	// RedirectURL is the page of the portal to which the browser comes back.
+	RedirectURL string
+	// Scopes besides "openid".
+	Scopes []string
+	// RoleClaim is the claim of the ID token, a text or a list of texts, whose
+	// values give the person's grants, in the place of those of the account; empty:
+	// the account's grants stay.
+	RoleClaim string
+	// Roles are the grants by value of the claim.
+	Roles map[string][]*identityv1.Grant
+}
+
+// patience is how long the issuer has for an answer.
+const patience = 10 * time.Second
+
+// An oidcClient talks to the issuer.
+type oidcClient struct {
+	settings OIDC
+	now      func() time.Time
+	http     *http.Client
+
+	mu       sync.Mutex
+	provider *oidc.Provider // nil until the issuer was reached
+}
+
+func (o OIDC) open(server string, now func() time.Time) (*oidcClient, error) {
+	for value, grants := range o.Roles {
+		for _, g := range grants {
+			if !tokens.Grantable(server, g) {
+				return nil, fmt.Errorf("the value %q of the claim gives %s over %s, which is not for %s to give", value, g.GetRole(), g.GetScope(), server)
+			}
+		}
+	}
+	if o.Issuer == "" || o.ClientID == "" || o.RedirectURL == "" {
+		return nil, errors.New("the issuer, the client id and the redirect address are needed")
+	}
+	return &oidcClient{settings: o, now: now, http: &http.Client{Timeout: patience}}, nil
+}
+
+// discover reads the issuer's metadata, once.
+func (o *oidcClient) discover() (*oidc.Provider, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.provider != nil {
+		return o.provider, nil
+	}
+	// The provider keeps the context to fetch keys later, so it must not be that of
+	// a call; the client's patience bounds each request.
+	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), o.http), o.settings.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	o.provider = provider
+	return provider, nil
+}
+
+func (o *oidcClient) config(provider *oidc.Provider) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID: o.settings.ClientID, ClientSecret: o.settings.ClientSecret, Endpoint: provider.Endpoint(), RedirectURL: o.settings.RedirectURL,
+		Scopes: append([]string{oidc.ScopeOpenID}, o.settings.Scopes...),
+	}
+}
+
+// grants are what the claims of an ID token give; replaced is false when the
+// settings leave that to the account.
+func (o *oidcClient) grants(claims map[string]any) (grants []grant, replaced bool) {
+	if o.settings.RoleClaim == "" {
+		return nil, false
+	}
+	var values []string
+	switch claim := claims[o.settings.RoleClaim].(type) {
+	case string:
+		values = []string{claim}
+	case []any:
+		for _, one := range claim {
+			if text, ok := one.(string); ok {
+				values = append(values, text)
+			}
+		}
+	}
+	for _, value := range values {
+		for _, m := range o.settings.Roles[value] {
+			if g := (grant{m.GetRole(), m.GetScope()}); !slices.Contains(grants, g) {
+				grants = append(grants, g)
+			}
+		}
+	}
+	return grants, true
+}
+
+// issuerReached finds the issuer, for a caller.
+func (a *Accounts) issuerReached(parent string) (*oidc.Provider, error) {
+	if err := a.own(parent); err != nil {
+		return nil, err
+	}
+	if a.oidc == nil {
+		return nil, apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, "the settings of this server name no OIDC issuer")
+	}
+	provider, err := a.oidc.discover()
+	if err != nil {
+		a.log.Error("the OIDC issuer does not answer", "issuer", a.oidc.settings.Issuer, "error", err)
+		return nil, errIssuer()
+	}
+	return provider, nil
+}
+
+func errIssuer() error {
+	return apierror.New(registryv1.ErrorReason_NOT_READY, "the OIDC issuer does not answer; try again", apierror.RetryAfter(patience))
+}
+
+// BeginOidcSignIn begins to sign in at the OIDC issuer.
+func (a *Accounts) BeginOidcSignIn(_ context.Context, request *identityv1.BeginOidcSignInRequest) (*identityv1.BeginOidcSignInResponse, error) {
+	provider, err := a.issuerReached(request.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	t := ticket{State: randomToken(), Nonce: randomToken(), Verifier: oauth2.GenerateVerifier()}
+	token, err := a.issue(forOIDC, ceremonyLifetime, t)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.BeginOidcSignInResponse{
+		Token:            token,
+		AuthorizationUrl: a.oidc.config(provider).AuthCodeURL(t.State, oidc.Nonce(t.Nonce), oauth2.S256ChallengeOption(t.Verifier)),
+	}, nil
+}
+
+// FinishOidcSignIn signs in whom the OIDC issuer knows.
+func (a *Accounts) FinishOidcSignIn(ctx context.Context, request *identityv1.FinishOidcSignInRequest) (*identityv1.Session, error) {
+	provider, err := a.issuerReached(request.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	attempt, err := a.throttle.admit(a.throttle.from(source(ctx)))
+	if err != nil {
+		return nil, err
+	}
+	t := a.open(forOIDC, request.GetToken())
+	if t == nil || subtle.ConstantTimeCompare([]byte(t.State), []byte(request.GetState())) != 1 {
+		return nil, a.refuse(ctx, finishOIDC, nil, "")
+	}
+	// The code is used up by being exchanged, so a ticket that was used is refused
+	// before.
+	good := false
+	err = a.store.View(func(r store.Reader) error {
+		_, good, err = (&change{Reader: r, a: a, now: a.store.Now()}).use(t)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !good {
+		return nil, a.refuse(ctx, finishOIDC, nil, "")
+	}
+	subject, claims, err := a.oidc.redeem(ctx, provider, t, request.GetCode())
+	if err != nil {
+		a.log.Warn("the OIDC issuer did not confirm a sign-in", "issuer", a.oidc.settings.Issuer, "error", err)
+		return nil, a.refuse(ctx, finishOIDC, nil, "")
+	}
+	grants, replaced := a.oidc.grants(claims)
+	var in *signedIn
+	err = a.commit(ctx, func(c *change) error {
+		use, good, err := c.use(t)
+		if err != nil {
+			return err
+		}
+		acc, err := a.accountAt(c.Reader, a.subjectKey(subject))
+		if err != nil {
+			return err
+		}
+		switch {
+		case !good:
+			return c.refuse(ctx, finishOIDC, acc, whyTicket)
+		case acc == nil:
+			return errors.Join(c.done(use), c.refuse(ctx, finishOIDC, nil, ""))
+		case acc.State == identityv1.Account_SUSPENDED:
+			return errors.Join(c.done(use), c.refuse(ctx, finishOIDC, acc, whyState))
+		}
+		if acc.State != identityv1.Account_ACTIVE {
+			acc.State = identityv1.Account_ACTIVE
+			acc.touch(c.now)
+		}
+		if replaced && !slices.Equal(acc.Grants, grants) {
+			acc.Grants = grants
+			acc.touch(c.now)
+			if err := c.endSessions(acc.ID, ""); err != nil {
+				return err
+			}
+		}
+		if err := c.done(use); err != nil {
+			return err
+		}
+		in, err = c.signIn(ctx, finishOIDC, acc, []string{byOIDC})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if in == nil {
+		return nil, errRefused()
+	}
+	attempt.undo()
+	return a.tokens(in)
+}
+
+// redeem exchanges the code and verifies what it gives.
+func (o *oidcClient) redeem(ctx context.Context, provider *oidc.Provider, t *ticket, code string) (subject string, claims map[string]any, err error) {
+	ctx = oidc.ClientContext(ctx, o.http)
+	token, err := o.config(provider).Exchange(ctx, code, oauth2.VerifierOption(t.Verifier))
+	if err != nil {
+		// The answer of the issuer may speak of the person.
+		var answered *oauth2.RetrieveError
+		if errors.As(err, &answered) {
+			return "", nil, fmt.Errorf("exchange the code: the issuer answers %s", answered.ErrorCode)
+		}
+		return "", nil, fmt.Errorf("exchange the code: %w", err)
+	}
+	raw, ok := token.Extra("id_token").(string)
+	if !ok {
+		return "", nil, errors.New("the issuer gave no ID token")
+	}
+	id, err := provider.Verifier(&oidc.Config{ClientID: o.settings.ClientID, Now: o.now}).Verify(ctx, raw)
+	if err != nil {
+		return "", nil, fmt.Errorf("verify the ID token: %w", err)
+	}
+	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(t.Nonce)) != 1 {
+		return "", nil, errors.New("the ID token is for another sign-in: its nonce is wrong")
+	}
+	claims = map[string]any{}
+	return id.Subject, claims, id.Claims(&claims)
+}
