@@ -142,4 +142,3 @@ func (p *puts) erase(h *held) {
 		p.remove(timed(areaDue, h.GetCreateTime().AsTime().Add(idsKept), "i"+h.requestID.String()))
 	}
 }
-

@@ -1,5 +1,5 @@
 // Package storeadmin serves StoreService on a server's local socket: statistics,
-// check and backup of its store.
+// check and backup of its store, and new keys for its local data.
 package storeadmin
 
 import (
@@ -14,9 +14,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/adminv1"
+	"cidsistem.example/proto/gen/auditv1"
+	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/files"
+	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/internal/vault"
 )
 
 // Server serves StoreService.
@@ -25,12 +30,19 @@ type Server struct {
 	store *store.Store
 	path  string
 	files *files.Folder
+	vault *vault.Vault
 }
 
 // NewServer looks after a store whose data file is at path; files is nil where
 // the server keeps none.
 func NewServer(s *store.Store, path string, folder *files.Folder) *Server {
 	return &Server{store: s, path: path, files: folder}
+}
+
+// WithVault lets RotateKeys rotate the keys of the store's local data.
+func (s *Server) WithVault(v *vault.Vault) *Server {
+	s.vault = v
+	return s
 }
 
 // GetStoreStats tells how the store is.
@@ -109,4 +121,29 @@ func (s *Server) StreamBackup(request *adminv1.StreamBackupRequest, stream grpc.
 			return err
 		}
 	}
+}
+
+// RotateKeys makes new keys and seals the local data anew. It has an audit entry
+// when it begins and another when it is done: in between both keys open the data.
+func (s *Server) RotateKeys(ctx context.Context, _ *adminv1.RotateKeysRequest) (*adminv1.RotateKeysResponse, error) {
+	if s.vault == nil {
+		return nil, apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, "this server keeps no local data under a key")
+	}
+	if err := s.note(ctx, "begun"); err != nil {
+		return nil, err
+	}
+	sealed, err := s.vault.Rotate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &adminv1.RotateKeysResponse{Entries: int64(sealed)}, s.note(ctx, "done")
+}
+
+func (s *Server) note(ctx context.Context, stage string) error {
+	entry := policy.Of(ctx).Entry(adminv1.StoreService_RotateKeys_FullMethodName, "nodes/"+s.store.ServerID(), auditv1.AuditEntry_DONE)
+	entry.Reason = stage
+	_, err := s.store.Commit(ctx, store.Request{}, nil, func(store.Reader, store.Stamp) (store.Outcome, error) {
+		return store.Outcome{Audit: []*auditv1.AuditEntry{entry}}, nil
+	})
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -30,9 +31,10 @@ var ErrWrongKey = errors.New("the master key does not open the local data")
 
 // A Vault seals and opens local entries. It is safe for concurrent use.
 type Vault struct {
-	store *store.Store
-	path  string
-	data  atomic.Pointer[keyring]
+	store    *store.Store
+	path     string
+	data     atomic.Pointer[keyring]
+	rotating sync.Mutex // two rotations at once would forget each other's keys
 }
 
 // A keyring is a set of data keys: the first seals, all of them open.
@@ -104,6 +106,8 @@ func bound(key store.LocalKey) []byte { return []byte(key.Area + "\x00" + key.ID
 // anew, and forgets the old keys. It can be broken off at any point and begun
 // again. It returns how many entries it sealed.
 func (v *Vault) Rotate(ctx context.Context) (int, error) {
+	v.rotating.Lock()
+	defer v.rotating.Unlock()
 	old, err := readMaster(v.path)
 	if err != nil {
 		return 0, fmt.Errorf("master key: %w", err)
@@ -187,9 +191,11 @@ func (v *Vault) sealAnew(ctx context.Context) (total int, err error) {
 			}
 			return store.Outcome{Local: puts}, nil
 		})
-		total += len(puts)
-		if err != nil || len(puts) < batch {
-			return total, err
+		if err != nil {
+			return total, err // the writer may be at puts still
+		}
+		if total += len(puts); len(puts) < batch {
+			return total, nil
 		}
 		after = puts[len(puts)-1].Key
 	}

@@ -1,0 +1,68 @@
+package desk
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"cidsistem.example/services/internal/persons"
+	"cidsistem.example/services/internal/store"
+)
+
+// Persons is what a desk keeps of persons: their requests.
+func (d *Desk) Persons() persons.Holder { return holder{d} }
+
+type holder struct{ desk *Desk }
+
+// Kind names the requests.
+func (holder) Kind() string { return "request" }
+
+// Holds tells whether a name is that of a request of this desk.
+func (h holder) Holds(name string) bool {
+	return strings.HasPrefix(name, h.desk.parent+"/requests/") && idOf(name) != ""
+}
+
+// Find opens all requests: nothing of a person stands in an index.
+func (h holder) Find(r store.Reader, query persons.Query, found func(string, []string) bool) error {
+	for key, sealed := range r.LocalEntries(areaRequests, "") {
+		request, err := h.desk.open(key, sealed)
+		if err != nil {
+			return err
+		}
+		contact := request.GetContact()
+		fields := []persons.Field{
+			{Path: "contact.fullName", Text: contact.GetFullName()},
+			{Path: "contact.telephone", Text: contact.GetTelephone()},
+			{Path: "contact.email", Text: contact.GetEmail()},
+			{Path: "text", Text: request.GetText()},
+		}
+		for i, answer := range request.GetAnswers() {
+			fields = append(fields, persons.Field{Path: fmt.Sprintf("answers[%d].text", i), Text: answer.GetText()})
+		}
+		if paths := query.In(fields...); paths != nil && !found(request.GetName(), paths) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Export returns a request as who asked sees it.
+func (h holder) Export(r store.Reader, name string) ([]byte, error) {
+	request, err := h.desk.read(r, idOf(name))
+	if request == nil || err != nil {
+		return nil, err
+	}
+	return protojson.Marshal(forPublic(request.Request))
+}
+
+// Erase removes a request and everything that leads to it.
+func (h holder) Erase(r store.Reader, name string) ([]store.LocalPut, error) {
+	request, err := h.desk.read(r, idOf(name))
+	if request == nil || err != nil {
+		return nil, err
+	}
+	p := puts{desk: h.desk}
+	p.erase(request)
+	return p.all, p.err
+}
