@@ -47,6 +47,9 @@ type Report struct {
 // chain is whole, that it is the one whose ends the server signed, and the one
 // that witnesses saw. It changes nothing. What it cannot notice without a
 // witness is a log cut off together with the newest heads.
+//
+// A key is believed when it was given, is that of a witness, or was announced in
+// the part of the chain that a head of a believed key covers; see KeyEntry.
 func Verify(ctx context.Context, path string, against Against) (Report, error) {
 	v := verification{believed: map[string]bool{}}
 	for _, key := range against.Keys {
@@ -65,22 +68,42 @@ func Verify(ctx context.Context, path string, against Against) (Report, error) {
 		for _, problem := range problems {
 			v.found("%s", problem)
 		}
-		if err := v.heads(ctx); err != nil {
+		if err := v.readHeads(ctx); err != nil {
 			return err
 		}
-		v.tail()
 		for _, witness := range against.Witnesses {
-			v.head("the witness", witness)
+			v.look("the witness", witness)
 		}
+		if err := v.readAnnouncements(ctx); err != nil {
+			return err
+		}
+		v.believe()
+		v.tail()
 		return nil
 	})
 	return v.report, err
 }
 
 type verification struct {
-	reader   store.Reader
-	report   Report
-	believed map[string]bool
+	reader    store.Reader
+	report    Report
+	believed  map[string]bool
+	seen      []seen
+	announced []announcement
+}
+
+// seen is a head, once it was looked at.
+type seen struct {
+	what     string
+	sequence int64
+	key      string
+	fits     bool // to the chain, and its signature to its key
+}
+
+// An announcement is the key that an entry of the chain announces.
+type announcement struct {
+	sequence int64
+	key      string
 }
 
 func (v *verification) found(format string, args ...any) {
@@ -100,8 +123,7 @@ func (v *verification) hashOf(sequence int64) []byte {
 	return nil
 }
 
-// heads holds every signed head against the chain.
-func (v *verification) heads(ctx context.Context) error {
+func (v *verification) readHeads(ctx context.Context) error {
 	believeFirst := len(v.believed) == 0
 	for head, err := range v.reader.AuditHeads() {
 		if err != nil {
@@ -113,8 +135,40 @@ func (v *verification) heads(ctx context.Context) error {
 			v.believed[string(head.GetPublicKey())] = true
 			believeFirst = false
 		}
-		if v.head("the head", head) {
-			v.report.Signed, v.report.Key = head.GetSequence(), head.GetPublicKey()
+		v.look("the head", head)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look holds a head against the chain.
+func (v *verification) look(what string, head *auditv1.AuditHead) {
+	before := len(v.report.Findings)
+	what = fmt.Sprintf("%s at entry %d", what, head.GetSequence())
+	if head.GetNode() != v.report.Node {
+		v.found("%s is of %s, the file is of %s", what, head.GetNode(), v.report.Node)
+	}
+	if !soundHead(head) {
+		v.found("the signature of %s is wrong", what)
+	}
+	switch hash := v.hashOf(head.GetSequence()); {
+	case hash == nil:
+		v.found("%s is of an entry that is not there: the log was cut off", what)
+	case !bytes.Equal(hash, head.GetHash()):
+		v.found("%s is of another entry than the one that is there: the log was rewritten", what)
+	}
+	v.seen = append(v.seen, seen{what, head.GetSequence(), string(head.GetPublicKey()), len(v.report.Findings) == before})
+}
+
+func (v *verification) readAnnouncements(ctx context.Context) error {
+	for entry, err := range v.reader.AuditEntries(0, false) {
+		if err != nil {
+			break // CheckAudit has said so
+		}
+		if key := announcedKey(entry, v.report.Node); key != nil {
+			v.announced = append(v.announced, announcement{entry.GetSequence(), string(key)})
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -123,26 +177,31 @@ func (v *verification) heads(ctx context.Context) error {
 	return nil
 }
 
-// head tells whether a head is good and the chain agrees with it.
-func (v *verification) head(what string, head *auditv1.AuditHead) bool {
-	before := len(v.report.Findings)
-	at := fmt.Sprintf("%s at entry %d", what, head.GetSequence())
-	if head.GetNode() != v.report.Node {
-		v.found("%s is of %s, the file is of %s", at, head.GetNode(), v.report.Node)
+// believe finds out which keys are the server's, and how far the chain is
+// covered by them; heads with other keys are forged.
+func (v *verification) believe() {
+	for more := true; more; {
+		more = false
+		covered := int64(0)
+		for _, head := range v.seen {
+			if head.fits && v.believed[head.key] {
+				covered = max(covered, head.sequence)
+			}
+		}
+		for _, a := range v.announced {
+			if a.sequence <= covered && !v.believed[a.key] {
+				v.believed[a.key], more = true, true
+			}
+		}
 	}
-	if !soundHead(head) {
-		v.found("the signature of %s is wrong", at)
+	for _, head := range v.seen {
+		switch {
+		case !v.believed[head.key]:
+			v.found("%s is signed with the key %x, which is not known to be the server's", head.what, head.key)
+		case head.fits && head.sequence >= v.report.Signed:
+			v.report.Signed, v.report.Key = head.sequence, ed25519.PublicKey(head.key)
+		}
 	}
-	if !v.believed[string(head.GetPublicKey())] {
-		v.found("%s is signed with the key %x, which is not known to be the server's", at, head.GetPublicKey())
-	}
-	switch hash := v.hashOf(head.GetSequence()); {
-	case hash == nil:
-		v.found("%s is of an entry that is not there: the log was cut off", at)
-	case !bytes.Equal(hash, head.GetHash()):
-		v.found("%s is of another entry than the one that is there: the log was rewritten", at)
-	}
-	return len(v.report.Findings) == before
 }
 
 // tail looks at the entries after the last good head.

@@ -269,29 +269,51 @@ func TestVerifyMissesHeads(t *testing.T) {
 	}
 }
 
-// A server that changed its key is verified with both.
+// A new key is believed when the old one covers its announcement, or when
+// somebody outside knows it.
 func TestVerifyAfterAChangeOfKeys(t *testing.T) {
-	c := newClock()
-	path, first := dataFile(t, c)
-	s := open(t, options(path, c))
-	r := audit.NewRecorder(s, signer(key('b')), quiet())
-	must(t, r.Record(t.Context(), &auditv1.AuditEntry{Action: "x"}))
-	must(t, r.Flush(t.Context()))
-	second := lastHead(t, s)
-	must(t, s.Close())
-	for _, test := range []struct {
-		against audit.Against
-		sound   bool
-	}{
-		{audit.Against{}, false},
-		{audit.Against{Keys: []ed25519.PublicKey{first.GetPublicKey()}}, false},
-		{audit.Against{Keys: []ed25519.PublicKey{first.GetPublicKey(), second.GetPublicKey()}}, true},
-		{audit.Against{Witnesses: []*auditv1.AuditHead{first, second}}, true},
-	} {
-		report, err := audit.Verify(t.Context(), path, test.against)
-		must(t, err)
-		if (len(report.Findings) == 0) != test.sound {
-			t.Errorf("against %v found %q", test.against, report.Findings)
+	for _, announced := range []bool{false, true} {
+		c := newClock()
+		path, first := dataFile(t, c)
+		s := open(t, options(path, c))
+		old, fresh := audit.NewRecorder(s, signer(key('a')), quiet()), audit.NewRecorder(s, signer(key('b')), quiet())
+		announce := func(letter byte) {
+			must(t, old.Record(t.Context(), audit.KeyEntry(node, key(letter).Public().(ed25519.PublicKey))))
+		}
+		if announced {
+			announce('b')
+			must(t, old.Flush(t.Context()))
+		}
+		must(t, fresh.Record(t.Context(), &auditv1.AuditEntry{Action: "x"}))
+		must(t, fresh.Flush(t.Context()))
+		second := lastHead(t, s)
+		// An announcement that only the announced key itself covers is worth nothing.
+		late := filepath.Join(t.TempDir(), "late.db")
+		announce('f')
+		must(t, audit.NewRecorder(s, signer(key('f')), quiet()).Flush(t.Context()))
+		must(t, s.Backup(late))
+		must(t, s.Close())
+		prove := func(against audit.Against) string {
+			t.Helper()
+			report, err := audit.Verify(t.Context(), late, against)
+			must(t, err)
+			return strings.Join(report.Findings, "\n")
+		}
+		forged := fmt.Sprintf("%x", key('f').Public())
+		renewed := fmt.Sprintf("%x", key('b').Public())
+		for name, test := range map[string]struct {
+			against audit.Against
+			sound   bool // the new key is believed
+		}{
+			"the first key":  {audit.Against{}, announced},
+			"the old key":    {audit.Against{Keys: []ed25519.PublicKey{first.GetPublicKey()}}, announced},
+			"both keys":      {audit.Against{Keys: []ed25519.PublicKey{first.GetPublicKey(), second.GetPublicKey()}}, true},
+			"both witnesses": {audit.Against{Witnesses: []*auditv1.AuditHead{first, second}}, true},
+		} {
+			found := prove(test.against)
+			if !strings.Contains(found, forged) || strings.Contains(found, renewed) == test.sound {
+				t.Errorf("announced %v, against %s found %q", announced, name, found)
+			}
 		}
 	}
 }
