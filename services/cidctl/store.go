@@ -50,6 +50,22 @@ func storeCommand(link *connection) *cobra.Command {
 				return backup(ctx, conn, args[0])
 			}),
 		},
+		&cobra.Command{
+			Use: "rotate-keys", Short: "Make new keys for accounts, sessions and requests, and encrypt all of them anew", Args: cobra.NoArgs,
+			Long: `rotate-keys replaces the master key in the server's key file and the data key in
+its data file. Keep a copy of the new key file apart from the backups; the old one
+opens the backups made before, and nothing else. What was broken off is begun
+again by calling it again.`,
+			Example: "  cidctl store rotate-keys --socket /var/lib/cid-sistem/admin.sock --timeout 10m",
+			RunE: link.call(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
+				answer, err := adminv1.NewStoreServiceClient(conn).RotateKeys(ctx, &adminv1.RotateKeysRequest{})
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Printf("%d entries have new keys; keep a copy of the new key file apart from the backups\n", answer.GetEntries())
+				return err
+			}),
+		},
 	)
 	return command
 }
