@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"cidsistem.example/deploy/pki"
+	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/services/platform/grpcclient"
 	"cidsistem.example/services/platform/identity"
 )
@@ -27,6 +28,9 @@ type Federation struct {
 	conns   map[string]*grpc.ClientConn // by address
 	servers map[string]server           // gRPC servers by id
 	started []*Process                  // in this order
+
+	people   map[string]Person              // by comune
+	sessions map[string]*identityv1.Session // the last of each
 
 	// Nodes and Links by comune.
 	Nodes map[string]*Process
@@ -54,7 +58,7 @@ func Start(ctx context.Context, options Options) (f *Federation, err error) {
 	}
 	f = &Federation{
 		options: options, conns: map[string]*grpc.ClientConn{}, servers: map[string]server{},
-		Nodes: map[string]*Process{}, Links: map[string]*Link{},
+		Nodes: map[string]*Process{}, Links: map[string]*Link{}, sessions: map[string]*identityv1.Session{},
 	}
 	defer func() {
 		if err != nil {
@@ -75,6 +79,9 @@ func Start(ctx context.Context, options Options) (f *Federation, err error) {
 		return f, err
 	}
 	if err := f.startOffices(ctx); err != nil {
+		return f, err
+	}
+	if err := f.enrol(ctx); err != nil {
 		return f, err
 	}
 	if f.Gateway, f.http, err = f.startGateway(ctx, "gateway", "portale", Office, options.HTTP); err != nil {

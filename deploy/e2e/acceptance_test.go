@@ -22,10 +22,10 @@ func TestAcceptance(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []run{
-		{name: "grpc-node", comune: "marsala", transport: grpcTransport{f.conn(t, "marsala")}, vars: variables{"word": unique("alfa")}},
-		{name: "grpc-office", comune: "pantelleria", transport: grpcTransport{f.conn(t, demo.Office)}, vars: variables{"word": unique("bravo")}},
-		{name: "rest-office", comune: "mazara-del-vallo", transport: restTransport{address: f.HTTP()}, vars: variables{"word": unique("como")}},
-		{name: "rest-node", comune: "marsala", transport: restTransport{address: nodeGateway, inHeaders: true}, vars: variables{"word": unique("domodossola")}},
+		{name: "grpc-node", comune: "marsala", transport: grpcTransport{f.conn(t, "marsala"), nil}, vars: variables{"word": unique("alfa")}},
+		{name: "grpc-office", comune: "pantelleria", transport: grpcTransport{f.conn(t, demo.Office), f}, vars: variables{"word": unique("bravo")}},
+		{name: "rest-office", comune: "mazara-del-vallo", transport: restTransport{address: f.HTTP(), people: f}, vars: variables{"word": unique("como")}},
+		{name: "rest-node", comune: "marsala", transport: restTransport{address: nodeGateway, inHeaders: true, people: f}, vars: variables{"word": unique("domodossola")}},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			for _, path := range files {

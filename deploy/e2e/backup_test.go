@@ -206,7 +206,7 @@ func (r *restored) has(id string, want bool) {
 	r.settle(r.t)
 	name := "comuni/" + r.comune + "/services/" + id
 	for _, server := range []string{r.comune, demo.Office} {
-		over := grpcTransport{r.conn(r.t, server)}
+		over := grpcTransport{r.conn(r.t, server), nil}
 		got, err := attempt(r.t.Context(), over, "ServiceService.GetService", &registryv1.GetServiceRequest{Name: name})
 		switch {
 		case want && err != nil:

@@ -52,7 +52,7 @@ func TestCertificateRotation(t *testing.T) {
 	}
 
 	// What was open goes on.
-	succeeds(t, grpcTransport{f.conn(t, "marsala")}, "ComuneService.GetComune", &registryv1.GetComuneRequest{Name: "comuni/marsala"})
+	succeeds(t, grpcTransport{f.conn(t, "marsala"), nil}, "ComuneService.GetComune", &registryv1.GetComuneRequest{Name: "comuni/marsala"})
 	// What is opened anew is trusted both ways: the ufficio comune comes back to
 	// the node with its new certificate, and the live board tells so.
 	f.Links["marsala"].Cut()
@@ -61,7 +61,7 @@ func TestCertificateRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	stateOf(t, board, federationv1.Node_IN_SYNC)
-	succeeds(t, restTransport{address: f.HTTP()}, "ServiceService.CreateService", &registryv1.CreateServiceRequest{
+	succeeds(t, restTransport{address: f.HTTP(), people: f}, "ServiceService.CreateService", &registryv1.CreateServiceRequest{
 		Parent: "comuni/marsala",
 		Service: &registryv1.Service{
 			Title: &registryv1.LocalizedText{It: "Dopo il cambio"}, Status: &registryv1.Status{State: registryv1.Status_ACTIVE},

@@ -22,7 +22,7 @@ const visibleWithin = 2 * time.Second
 func TestCutOffComune(t *testing.T) {
 	f := start(t, demo.Options{})
 	const island = "comuni/pantelleria"
-	rest := restTransport{address: f.HTTP(), inHeaders: true}
+	rest := restTransport{address: f.HTTP(), inHeaders: true, people: f}
 	own := registryv1.NewServiceServiceClient(f.conn(t, "pantelleria"))
 
 	create := func(id, title string) *registryv1.CreateServiceRequest {

@@ -21,7 +21,9 @@ import (
 func TestServersDescribeThemselves(t *testing.T) {
 	f, _ := sharedFederation(t)
 	network := []string{
+		"cidsistem.audit.v1.AuditService", "cidsistem.desk.v1.RequestService",
 		"cidsistem.federation.v1.FederationService", "cidsistem.feed.v1.FeedService",
+		"cidsistem.identity.v1.AccountService", "cidsistem.identity.v1.KeyService", "cidsistem.identity.v1.SessionService",
 		"cidsistem.registry.v1.FileService", "cidsistem.registry.v1.SearchService",
 		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
 	}
@@ -30,6 +32,10 @@ func TestServersDescribeThemselves(t *testing.T) {
 	}
 	local := append([]string{"cidsistem.admin.v1.StoreService"}, network...)
 	for _, server := range []string{"marsala", demo.Office} {
+		local := local
+		if server != demo.Office {
+			local = append([]string{"cidsistem.admin.v1.PersonService"}, local...) // where there are persons' data
+		}
 		for _, at := range []struct {
 			name string
 			conn *grpc.ClientConn

@@ -22,7 +22,11 @@ import (
 )
 
 // grpcTransport speaks gRPC to a server.
-type grpcTransport struct{ conn *grpc.ClientConn }
+type grpcTransport struct {
+	conn *grpc.ClientConn
+	// people sign in; nil: calls are made by who has the connection's certificate.
+	people people
+}
 
 func (t grpcTransport) expect(_ method, want expectation) expectation {
 	want.http = 0
@@ -30,6 +34,13 @@ func (t grpcTransport) expect(_ method, want expectation) expectation {
 }
 
 func (t grpcTransport) call(ctx context.Context, m method, request proto.Message, content []byte) (answer, error) {
+	token, err := authorization(ctx, t.people, m, request)
+	if err != nil {
+		return answer{}, err
+	}
+	if token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", token)
+	}
 	switch {
 	case m.descriptor.IsStreamingClient():
 		return t.upload(ctx, request, content)

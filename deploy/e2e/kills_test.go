@@ -52,10 +52,10 @@ func TestKills(t *testing.T) {
 	node := f.Nodes[comune]
 	var storm storm
 	transports := []transport{
-		grpcTransport{f.conn(t, comune)},
-		grpcTransport{f.conn(t, comune)},
-		grpcTransport{f.conn(t, demo.Office)},
-		restTransport{address: f.HTTP(), inHeaders: true},
+		grpcTransport{f.conn(t, comune), nil},
+		grpcTransport{f.conn(t, comune), nil},
+		grpcTransport{f.conn(t, demo.Office), f},
+		restTransport{address: f.HTTP(), inHeaders: true, people: f},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup

@@ -20,16 +20,16 @@ func TestTwoLevels(t *testing.T) {
 		name   = "comuni/mazara-del-vallo/services/barca"
 	)
 	f := start(t, demo.Options{Above: above, PurgeAfter: time.Millisecond})
-	top := grpcTransport{f.conn(t, above)}
+	top := grpcTransport{f.conn(t, above), nil}
 
-	// A write goes down two levels and comes back up.
-	created := succeeds(t, top, "ServiceService.CreateService", &registryv1.CreateServiceRequest{
+	// A write through the office goes down to the node and comes up two levels.
+	created := succeeds(t, grpcTransport{f.conn(t, demo.Office), f}, "ServiceService.CreateService", &registryv1.CreateServiceRequest{
 		Parent: "comuni/" + comune, ServiceId: "barca",
 		Service: &registryv1.Service{
 			Title: &registryv1.LocalizedText{It: "Barca a vela"}, Status: &registryv1.Status{State: registryv1.Status_SEASONAL},
 		},
 	})
-	own := succeeds(t, grpcTransport{f.conn(t, comune)}, "ServiceService.GetService", &registryv1.GetServiceRequest{Name: name})
+	own := succeeds(t, grpcTransport{f.conn(t, comune), nil}, "ServiceService.GetService", &registryv1.GetServiceRequest{Name: name})
 	if a, b := find(created.body, "etag"), find(own.body, "etag"); a != b {
 		t.Errorf("the top wrote %v, the node has %v", a, b)
 	}
@@ -37,7 +37,7 @@ func TestTwoLevels(t *testing.T) {
 		t.Helper()
 		for _, server := range []string{demo.Office, above} {
 			took := soon(t, 10*time.Second, func(ctx context.Context) error {
-				got, err := attempt(ctx, grpcTransport{f.conn(t, server)}, "ServiceService.GetService",
+				got, err := attempt(ctx, grpcTransport{f.conn(t, server), nil}, "ServiceService.GetService",
 					&registryv1.GetServiceRequest{Name: name, ReadPreference: registryv1.ReadPreference_REPLICA_ONLY})
 				if err := check(got, err); err != nil {
 					return fmt.Errorf("at %s: %w", server, err)
@@ -73,7 +73,7 @@ func TestTwoLevels(t *testing.T) {
 	soonFound(t, top, &registryv1.SearchRequest{Q: "barca a vela"}, "CURRENT")
 
 	// What is deleted is deleted everywhere, what is purged is gone everywhere.
-	succeeds(t, grpcTransport{f.conn(t, comune)}, "ServiceService.DeleteService", &registryv1.DeleteServiceRequest{Name: name})
+	succeeds(t, grpcTransport{f.conn(t, comune), nil}, "ServiceService.DeleteService", &registryv1.DeleteServiceRequest{Name: name})
 	everywhere(func(got answer, err error) error {
 		if err == nil && find(got.body, "deleteTime") == nil {
 			return fmt.Errorf("the record still lives")

@@ -56,6 +56,9 @@ func runAll(m *testing.M) (code int, err error) {
 type federation struct {
 	*demo.Federation
 	dir string
+
+	mu    sync.Mutex
+	conns map[string]*grpc.ClientConn // by role and server, see as
 }
 
 // newFederation starts a federation without sample data.

@@ -21,7 +21,7 @@ func TestPagesAreTheListWhateverTheirSize(t *testing.T) {
 	id := unique("pagina")
 	var want []string
 	for _, comune := range demo.Comuni {
-		over := grpcTransport{f.conn(t, comune.ID)}
+		over := grpcTransport{f.conn(t, comune.ID), nil}
 		for i := range each {
 			made := succeeds(t, over, "PracticeService.CreatePractice", &registryv1.CreatePracticeRequest{
 				Parent: "comuni/" + comune.ID, PracticeId: fmt.Sprintf("%s-%d", id, i),
@@ -39,13 +39,13 @@ func TestPagesAreTheListWhateverTheirSize(t *testing.T) {
 		read   registryv1.ReadPreference
 		want   []string
 	}{
-		{"gRPC, node", grpcTransport{f.conn(t, "marsala")}, "comuni/marsala", 0, own},
+		{"gRPC, node", grpcTransport{f.conn(t, "marsala"), nil}, "comuni/marsala", 0, own},
 		{"REST, node", restTransport{address: nodeGateway}, "comuni/-", 0, own},
-		{"gRPC, office, one comune", grpcTransport{f.conn(t, demo.Office)}, "comuni/marsala", 0, own},
-		{"gRPC, office, copies", grpcTransport{f.conn(t, demo.Office)}, "comuni/-", registryv1.ReadPreference_REPLICA_ONLY, want},
-		{"gRPC, office, owners", grpcTransport{f.conn(t, demo.Office)}, "comuni/-", registryv1.ReadPreference_LIVE_ONLY, want},
-		{"REST, office", restTransport{address: f.HTTP()}, "comuni/-", 0, want},
-		{"REST, office, owners first", restTransport{address: f.HTTP()}, "comuni/-", registryv1.ReadPreference_PREFER_LIVE, want},
+		{"gRPC, office, one comune", grpcTransport{f.conn(t, demo.Office), f}, "comuni/marsala", 0, own},
+		{"gRPC, office, copies", grpcTransport{f.conn(t, demo.Office), f}, "comuni/-", registryv1.ReadPreference_REPLICA_ONLY, want},
+		{"gRPC, office, owners", grpcTransport{f.conn(t, demo.Office), f}, "comuni/-", registryv1.ReadPreference_LIVE_ONLY, want},
+		{"REST, office", restTransport{address: f.HTTP(), people: f}, "comuni/-", 0, want},
+		{"REST, office, owners first", restTransport{address: f.HTTP(), people: f}, "comuni/-", registryv1.ReadPreference_PREFER_LIVE, want},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, size := range []int32{1, 2, 3, 6, 7, 8, 20, 21, 1000} {

@@ -104,6 +104,9 @@ func (row *restRow) write(vars variables) (string, io.Reader, error) {
 		}
 		lines = append(lines, expanded)
 	}
+	if token, signedIn := vars["token"].(string); signedIn && !strings.Contains(given, "authorization:") {
+		lines = append(lines, "Authorization: Bearer "+token)
+	}
 	if row.Zeros > 0 {
 		lines = append(lines, "Transfer-Encoding: chunked", "Content-Type: application/octet-stream")
 		return strings.Join(lines, "\r\n") + "\r\n\r\n", chunked(row.Zeros), nil

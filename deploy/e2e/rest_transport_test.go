@@ -28,6 +28,8 @@ type restTransport struct {
 	address string // HOST:PORT
 	// inHeaders sends conditions as If-Match and request ids as Idempotency-Key.
 	inHeaders bool
+	// people sign in; nil: everything is asked by nobody in particular.
+	people people
 }
 
 func (t restTransport) expect(m method, want expectation) expectation {
@@ -74,7 +76,10 @@ func (t restTransport) call(ctx context.Context, m method, request proto.Message
 }
 
 func (t restTransport) callBy(ctx context.Context, m method, rule *annotations.HttpRule, request proto.Message) (answer, error) {
-	header := http.Header{}
+	header, err := t.header(ctx, m, request)
+	if err != nil {
+		return answer{}, err
+	}
 	if t.inHeaders {
 		request = moveToHeaders(request, header)
 	}
@@ -97,6 +102,16 @@ func (t restTransport) callBy(ctx context.Context, m method, rule *annotations.H
 		return problemAnswer(response, body)
 	}
 	return unaryAnswer(m, r, response, body)
+}
+
+// header begins the header of a request.
+func (t restTransport) header(ctx context.Context, m method, request proto.Message) (http.Header, error) {
+	header := http.Header{}
+	token, err := authorization(ctx, t.people, m, request)
+	if token != "" {
+		header.Set("Authorization", token)
+	}
+	return header, err
 }
 
 // moveToHeaders takes the condition and the request id of a change out of the
@@ -265,7 +280,16 @@ func (t restTransport) upload(ctx context.Context, request *registryv1.UploadFil
 	if sum := request.GetHeader().GetSha256(); sum != "" {
 		target += "?sha256=" + url.QueryEscape(sum)
 	}
-	r := httpRequest{verb: http.MethodPost, target: target, body: content, header: http.Header{"Content-Type": {"application/octet-stream"}}}
+	upload, err := methodOf("FileService.UploadFile")
+	if err != nil {
+		return answer{}, err
+	}
+	header, err := t.header(ctx, upload, request)
+	if err != nil {
+		return answer{}, err
+	}
+	header.Set("Content-Type", "application/octet-stream")
+	r := httpRequest{verb: http.MethodPost, target: target, body: content, header: header}
 	response, body, err := t.do(ctx, r)
 	if err != nil {
 		return answer{}, err

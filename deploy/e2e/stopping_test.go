@@ -32,7 +32,7 @@ func TestGracefulStop(t *testing.T) {
 		defer cancel()
 		var running sync.WaitGroup
 		for range 8 {
-			c := &client{storm: &storm, comune: comune, transport: grpcTransport{f.conn(t, comune)}}
+			c := &client{storm: &storm, comune: comune, transport: grpcTransport{f.conn(t, comune), nil}}
 			storm.clients = append(storm.clients, c)
 			running.Go(func() { c.run(ctx) })
 		}
@@ -91,6 +91,12 @@ func TestGracefulStop(t *testing.T) {
 				done <- uploaded{err: err}
 				return
 			}
+			token, err := f.Token(t.Context(), "marsala")
+			if err != nil {
+				done <- uploaded{err: err}
+				return
+			}
+			request.Header.Set("Authorization", "Bearer "+token)
 			// Nothing is sent before the gateway has begun to read.
 			request.Header.Set("Expect", "100-continue")
 			response, err := (&http.Transport{ExpectContinueTimeout: time.Minute}).RoundTrip(request)

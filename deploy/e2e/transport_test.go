@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"cidsistem.example/deploy/demo"
+	"cidsistem.example/proto/access"
 )
 
 // A transport makes calls of the contract.
@@ -16,6 +21,32 @@ type transport interface {
 	call(ctx context.Context, m method, request proto.Message, content []byte) (answer, error)
 	// expect turns what a case expects over gRPC into what this transport gives.
 	expect(m method, want expectation) expectation
+}
+
+// people gives an access token of somebody of a comune.
+type people interface {
+	Token(ctx context.Context, comune string) (string, error)
+}
+
+// authorization is what says who makes a call: somebody of the comune that it is
+// about, for whoever has people and where nobody in particular may not call.
+func authorization(ctx context.Context, p people, m method, request proto.Message) (string, error) {
+	rules, err := access.Rules()
+	if err != nil || p == nil {
+		return "", err
+	}
+	for _, rule := range rules {
+		if rule.Method != m.full() || rule.GetAnyone() {
+			continue
+		}
+		parts := strings.Split(rule.AboutOf(request), "/")
+		if len(parts) < 2 || parts[0] != "comuni" || !slices.ContainsFunc(demo.Comuni, func(c demo.Comune) bool { return c.ID == parts[1] }) {
+			parts = []string{"comuni", demo.Comuni[0].ID}
+		}
+		token, err := p.Token(ctx, parts[1])
+		return "Bearer " + token, err
+	}
+	return "", nil
 }
 
 // An expectation is how a call shall fail.

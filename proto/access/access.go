@@ -96,12 +96,10 @@ func (r Rule) AboutOf(request proto.Message) string {
 	return m.Get(r.about[len(r.about)-1]).String()
 }
 
-// Covers tells whether a scope contains what a call is about. A scope contains
-// itself and what is inside it; "comuni/-" contains every comune.
+// Covers tells whether a scope contains what a call is about: itself and what is
+// inside it. "comuni/-" is for calls about the whole federation; no comune is
+// inside it, since nobody has power over them all.
 func Covers(scope, about string) bool {
-	if scope == "comuni/-" {
-		return about == "comuni" || strings.HasPrefix(about, "comuni/")
-	}
 	return scope != "" && (about == scope || strings.HasPrefix(about, scope+"/"))
 }
 

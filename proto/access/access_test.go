@@ -62,7 +62,7 @@ func TestCovers(t *testing.T) {
 		{"comuni/marsala", "comuni/mazara-del-vallo", false},
 		{"comuni/marsala", "comuni/-", false},
 		{"comuni/marsala", "", false},
-		{"comuni/-", "comuni/marsala/services/x", true},
+		{"comuni/-", "comuni/marsala/services/x", false},
 		{"comuni/-", "comuni/-", true},
 		{"comuni/-", "nodes/marsala", false},
 		{"comuni/marsala/organizations/aias", "comuni/marsala/organizations/aias", true},

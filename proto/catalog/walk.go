@@ -84,7 +84,7 @@ func visitValue(v protoreflect.Value, path string, s *step, f func(string, *step
 	if s.search != nil || s.due || s.reference != "" {
 		f(path, s, v)
 	}
-	if len(s.next) > 0 && !(s.address && withheld(v.Message())) {
+	if len(s.next) > 0 && (!s.address || !withheld(v.Message())) {
 		visit(v.Message(), s.next, path, f)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"cidsistem.example/services/platform/cli"
 	"cidsistem.example/services/platform/grpcclient"
@@ -61,6 +62,10 @@ func (c *connection) call(do func(ctx context.Context, conn *grpc.ClientConn, ar
 		}
 		ctx, cancel := context.WithTimeout(command.Context(), c.timeout)
 		defer cancel()
+		// A secret: in the environment, never among the arguments.
+		if token := os.Getenv("CID_TOKEN"); token != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+		}
 		return errors.Join(plain(do(ctx, conn, args)), conn.Close())
 	}
 }

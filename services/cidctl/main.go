@@ -13,10 +13,11 @@ certificate (--address, --server-id, --cert, --key, --ca), or on the machine of
 the server through its local socket (--socket).
 
 Each connection flag can be given in the environment instead: CID_ADDRESS,
-CID_SERVER_ID, CID_CERT, CID_KEY, CID_CA, CID_SOCKET.`
+CID_SERVER_ID, CID_CERT, CID_KEY, CID_CA, CID_SOCKET. With CID_TOKEN, from
+cidctl sign-in, calls are made as that person.`
 	var link connection
 	link.flags(root.PersistentFlags())
 	root.AddCommand(recordCommands(&link)...)
-	root.AddCommand(searchCommand(&link), nodesCommand(&link), storeCommand(&link))
+	root.AddCommand(searchCommand(&link), nodesCommand(&link), storeCommand(&link), auditCommand(&link), personsCommand(&link), accountsCommand(&link), signInCommand(&link), rulesCommand())
 	cli.Main(root)
 }

@@ -19,6 +19,7 @@ type Link struct {
 	left  int // bytes until a link that is to break does; below 0: it is not to
 	delay time.Duration
 	wires map[*wire]bool
+	tap   func([]byte) // gets all bytes, of both directions
 }
 
 type fault int
@@ -59,6 +60,19 @@ func (l *Link) Delay(each time.Duration) { l.set(func() { l.delay = each }) }
 
 // Heal ends every fault.
 func (l *Link) Heal() { l.set(func() { l.fault, l.left, l.delay = none, -1, 0 }) }
+
+// Tap lets somebody listen to all that goes over the link from now on. The bytes
+// are good during the call only.
+func (l *Link) Tap(listen func([]byte)) { l.set(func() { l.tap = listen }) }
+
+func (l *Link) overhear(bytes []byte) {
+	l.mu.Lock()
+	listen := l.tap
+	l.mu.Unlock()
+	if listen != nil {
+		listen(bytes)
+	}
+}
 
 // Lead makes the link lead to another process, nil for none; what goes over it
 // breaks.
@@ -124,6 +138,7 @@ func (w *wire) Close() error {
 func (w *wire) Read(b []byte) (int, error) {
 	for {
 		n, err := w.Conn.Read(b)
+		w.link.overhear(b[:n])
 		if err != nil || w.deliver(n) {
 			return n, err
 		}
@@ -159,5 +174,6 @@ func (w *wire) Write(b []byte) (int, error) {
 	if dead {
 		return len(b), nil
 	}
+	w.link.overhear(b)
 	return w.Conn.Write(b)
 }

@@ -16,7 +16,7 @@ import (
 // check refuses a record that breaks a rule of the contract, points to a record
 // that is not there, or is inside one that is not there.
 func (w *change) check(record proto.Message) error {
-	if err := w.node.guard.Validate(record, w.name.Kind.Singular); err != nil {
+	if err := w.node.trust.Validate(record, w.name.Kind.Singular); err != nil {
 		return err
 	}
 	if err := w.checkParent(); err != nil {
@@ -49,7 +49,7 @@ func (w *change) checkParent() error {
 	if !ok || parent.Kind.Singleton {
 		return nil
 	}
-	record, err := visible(w.reader, parent, w.who)
+	record, err := visible(w.reader, parent, w.sight)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (w *change) dangling(ref catalog.Reference) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case record == nil, catalog.Narrow(record, w.who) == nil && !w.referred[ref.Target]:
+	case record == nil, w.sight.Of(record) == nil && !w.referred[ref.Target]:
 		return ref.Target + " does not exist", nil
 	case catalog.RecordOf(record).Deleted():
 		return ref.Target + " is deleted", nil

@@ -12,8 +12,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/files"
+	"cidsistem.example/services/internal/policy"
+	"cidsistem.example/services/internal/store"
 )
 
 // fileServer serves FileService of a node.
@@ -31,6 +34,36 @@ func (s fileServer) sum(name string) (string, error) {
 	return parts[3], nil
 }
 
+// maxReferring is how many documents with the same file are looked at.
+const maxReferring = 100
+
+// visible is sum for a caller who may see a document with the file, or may see
+// everything here: a file is never more public than its documents.
+func (s fileServer) visible(ctx context.Context, name string) (string, error) {
+	sum, err := s.sum(name)
+	sight := policy.Of(ctx).Sight()
+	if err != nil || sight.Reads == registryv1.Visibility_LOCAL {
+		return sum, err
+	}
+	err = s.node.store.View(func(reader store.Reader) error {
+		documents, err := reader.Referrers(name, maxReferring)
+		if err != nil {
+			return err
+		}
+		for _, document := range documents {
+			parsed, err := catalog.ParseName(document)
+			if err != nil {
+				return err
+			}
+			if record, err := visible(reader, parsed, sight); err != nil || record != nil {
+				return err
+			}
+		}
+		return apierror.NotFound(name)
+	})
+	return sum, err
+}
+
 func (s fileServer) message(info files.Info) *registryv1.File {
 	return &registryv1.File{
 		Name:   "comuni/" + s.node.settings.Comune.ID + "/files/" + info.SHA256,
@@ -39,8 +72,8 @@ func (s fileServer) message(info files.Info) *registryv1.File {
 }
 
 // GetFile tells whether a file is there.
-func (s fileServer) GetFile(_ context.Context, request *registryv1.GetFileRequest) (*registryv1.File, error) {
-	sum, err := s.sum(request.GetName())
+func (s fileServer) GetFile(ctx context.Context, request *registryv1.GetFileRequest) (*registryv1.File, error) {
+	sum, err := s.visible(ctx, request.GetName())
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +92,7 @@ const pieceBytes = 256 << 10
 
 // DownloadFile sends the bytes of a file.
 func (s fileServer) DownloadFile(request *registryv1.DownloadFileRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
-	sum, err := s.sum(request.GetName())
+	sum, err := s.visible(stream.Context(), request.GetName())
 	if err != nil {
 		return err
 	}

@@ -18,17 +18,22 @@ import (
 
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/adminv1"
+	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/federationv1"
 	"cidsistem.example/proto/gen/feedv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/audit"
+	"cidsistem.example/services/internal/desk"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
 	"cidsistem.example/services/internal/files"
+	"cidsistem.example/services/internal/persons"
 	"cidsistem.example/services/internal/rpc"
 	"cidsistem.example/services/internal/searching"
 	"cidsistem.example/services/internal/standard"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/storeadmin"
+	"cidsistem.example/services/internal/trust"
 	"cidsistem.example/services/platform/lifecycle"
 )
 
@@ -50,7 +55,8 @@ type Node struct {
 	store    *store.Store
 	files    *files.Folder
 	search   *searching.Searcher
-	guard    *rpc.Guard
+	trust    *trust.Trust
+	desk     *desk.Desk
 	log      *slog.Logger
 	never    chan struct{}
 }
@@ -78,16 +84,18 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 	if err := os.MkdirAll(settings.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	guard, err := rpc.NewGuard(options.Logger)
-	if err != nil {
-		return nil, fmt.Errorf("compile the rules of the contract: %w", err)
-	}
 	s, err := store.Open(settings.StoreOptions(options))
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{settings: settings, store: s, guard: guard, log: options.Logger, never: make(chan struct{})}
-	n.files, err = files.Open(filepath.Join(settings.DataDir, "files"))
+	n := &Node{settings: settings, store: s, log: options.Logger, never: make(chan struct{})}
+	n.trust, err = trust.Open(ctx, trust.Options{Settings: settings.People, DataDir: settings.DataDir, Store: s, Logger: options.Logger})
+	if err == nil {
+		n.desk, err = desk.Open(ctx, desk.Options{Store: s, Vault: n.trust.Vault, Comune: settings.Comune.ID, Logger: options.Logger})
+	}
+	if err == nil {
+		n.files, err = files.Open(filepath.Join(settings.DataDir, "files"))
+	}
 	if err == nil {
 		n.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
 	}
@@ -132,7 +140,7 @@ func (n *Node) ownRecord(ctx context.Context) error {
 
 // Interceptors are those that a server of the node must run.
 func (n *Node) Interceptors() ([]grpc.UnaryServerInterceptor, []grpc.StreamServerInterceptor) {
-	return []grpc.UnaryServerInterceptor{rpc.Access, n.guard.Unary}, []grpc.StreamServerInterceptor{rpc.AccessStream, n.guard.Stream}
+	return n.trust.Interceptors()
 }
 
 // Register registers what members of the federation may call.
@@ -142,21 +150,25 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, &registryv1.FileService_ServiceDesc, fileServer{node: n})
 	rpc.Register(registrar, &federationv1.FederationService_ServiceDesc, federation.NewServer(n))
 	rpc.Register(registrar, &feedv1.FeedService_ServiceDesc, feed.NewServer(n.store, n.origins))
+	rpc.Register(registrar, &auditv1.AuditService_ServiceDesc, audit.NewServer(n.store, n.trust.Node()))
+	n.trust.Accounts.Register(registrar)
+	n.desk.Register(registrar)
 }
 
 // RegisterLocal registers what is answered on the local socket only.
 func (n *Node) RegisterLocal(registrar grpc.ServiceRegistrar) {
 	n.Register(registrar)
-	rpc.Register(registrar, &adminv1.StoreService_ServiceDesc, storeadmin.NewServer(n.store, DataFile(n.settings.DataDir), n.files))
+	rpc.Register(registrar, &adminv1.StoreService_ServiceDesc, storeadmin.NewServer(n.store, DataFile(n.settings.DataDir), n.files).WithVault(n.trust.Vault))
+	rpc.Register(registrar, &adminv1.PersonService_ServiceDesc, persons.NewServer(n.store, n.desk.Persons()))
 }
 
 // Tasks are what the node does by itself while it runs.
 func (n *Node) Tasks() []lifecycle.Task {
-	return []lifecycle.Task{
-		{Name: "search index", Run: n.search.Run},
-		{Name: "upkeep", Run: n.upkeep},
-		{Name: "fence", Run: n.watchFence},
-	}
+	return append(n.trust.Tasks(),
+		lifecycle.Task{Name: "search index", Run: n.search.Run},
+		lifecycle.Task{Name: "upkeep", Run: n.upkeep},
+		lifecycle.Task{Name: "fence", Run: n.watchFence},
+	)
 }
 
 // Ready tells why the node cannot serve, nil when it can.
@@ -164,6 +176,10 @@ func (n *Node) Ready() error { return n.store.Err() }
 
 // Store is the node's store: for tests and benchmarks of the whole.
 func (n *Node) Store() *store.Store { return n.store }
+
+// Trust is what the node knows of its people: for the commands that run beside
+// the servers, and for tests.
+func (n *Node) Trust() *trust.Trust { return n.trust }
 
 // watchFence ends the process after a failed commit: what is on the disk must
 // be found out by opening it again.

@@ -10,7 +10,7 @@ import (
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/pagetoken"
-	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/searching"
 	"cidsistem.example/services/internal/standard"
 	"cidsistem.example/services/internal/store"
@@ -24,7 +24,7 @@ func (n *Node) Get(ctx context.Context, r standard.Request) (proto.Message, erro
 	}
 	var record proto.Message
 	err = n.store.View(func(reader store.Reader) error {
-		record, err = visible(reader, name, rpc.Reader(ctx))
+		record, err = visible(reader, name, policy.Of(ctx).Sight())
 		return err
 	})
 	if err != nil {
@@ -37,12 +37,12 @@ func (n *Node) Get(ctx context.Context, r standard.Request) (proto.Message, erro
 }
 
 // visible reads what a caller may see of a record, nil for nothing.
-func visible(reader store.Reader, name catalog.Name, who registryv1.Visibility) (proto.Message, error) {
+func visible(reader store.Reader, name catalog.Name, sight catalog.Sight) (proto.Message, error) {
 	record, err := reader.Get(name)
 	if err != nil || record == nil {
 		return nil, err
 	}
-	return catalog.Narrow(record, who), nil
+	return sight.Of(record), nil
 }
 
 // List reads one page.
@@ -56,7 +56,7 @@ func (n *Node) List(ctx context.Context, r standard.Request) (standard.Page, err
 		return standard.Page{}, err
 	}
 	page := standard.Page{Coverage: n.coverage()}
-	query, own := r.Query(n.settings.Comune.ID, within, rpc.Reader(ctx))
+	query, own := r.Query(n.settings.Comune.ID, within, policy.Of(ctx).Sight())
 	if !own {
 		return standard.Page{}, apierror.NotFound(catalog.ComuneName(within[0]))
 	}
@@ -82,7 +82,7 @@ type searchServer struct {
 }
 
 func (s searchServer) scope(ctx context.Context, asked []string) searching.Scope {
-	return searching.Scope{Comuni: searching.Comuni(asked, []string{s.node.settings.Comune.ID}), Reader: rpc.Reader(ctx)}
+	return searching.Scope{Comuni: searching.Comuni(asked, []string{s.node.settings.Comune.ID}), Reader: policy.Of(ctx).Reads()}
 }
 
 // Search finds records by words.

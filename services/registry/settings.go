@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/services/internal/trust"
 	"cidsistem.example/services/platform/config"
 	"cidsistem.example/services/platform/identity"
 )
@@ -32,6 +33,8 @@ type Settings struct {
 	} `yaml:"retention"`
 	// PurgeAfter is for how long a deleted record can be undeleted.
 	PurgeAfter config.Duration `yaml:"purge_after"`
+	// People are the settings about accounts and local data.
+	People trust.Settings `yaml:"people"`
 	// Log says how much is logged, and how.
 	Log Log `yaml:"log"`
 }

@@ -40,8 +40,9 @@ func (n *Node) upkeep(ctx context.Context) error {
 	}
 }
 
-// Tidy purges what was deleted long ago, trims the feed, forgets old answers and
-// removes files that no document refers to. It runs by itself every minute.
+// Tidy purges what was deleted long ago, trims the feed, forgets old answers,
+// erases old requests of the public and removes files that no document refers
+// to. It runs by itself every minute.
 func (n *Node) Tidy(ctx context.Context) error {
 	purged, err := n.store.Purge(ctx)
 	if err != nil {
@@ -63,8 +64,12 @@ func (n *Node) Tidy(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sweep files: %w", err)
 	}
-	if purged+forgotten+swept+int(trimmed) > 0 {
-		n.log.Info("tidied up", "purged", purged, "trimmed", trimmed, "answers", forgotten, "files", swept)
+	erased, err := n.desk.Purge(ctx)
+	if err != nil {
+		return fmt.Errorf("erase old requests: %w", err)
+	}
+	if purged+forgotten+swept+erased+int(trimmed) > 0 {
+		n.log.Info("tidied up", "purged", purged, "requests", erased, "trimmed", trimmed, "answers", forgotten, "files", swept)
 	}
 	return nil
 }
@@ -75,7 +80,7 @@ func (n *Node) usedFiles() (map[string]bool, error) {
 	used := map[string]bool{}
 	query := store.Query{
 		Kind: catalog.ByCollection("documents"), Within: []string{n.settings.Comune.ID},
-		Limit: 500, ShowDeleted: true, Reader: registryv1.Visibility_LOCAL,
+		Limit: 500, ShowDeleted: true, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL},
 	}
 	for {
 		var records []proto.Message

@@ -13,8 +13,9 @@ import (
 
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/registryv1"
-	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/standard"
 	"cidsistem.example/services/internal/store"
 )
@@ -30,12 +31,15 @@ func (n *Node) Write(ctx context.Context, r standard.Request) (proto.Message, er
 	if err != nil {
 		return nil, err
 	}
-	who := rpc.Reader(ctx)
-	w := change{node: n, request: r, name: name, who: who}
+	caller := policy.Of(ctx)
+	w := change{node: n, request: r, name: name, caller: caller, sight: caller.Sight()}
 	answer, err := n.store.Commit(ctx, repeatable, r.Method.Kind.New(), func(reader store.Reader, stamp store.Stamp) (store.Outcome, error) {
 		w.reader, w.stamp = reader, stamp
 		outcome, err := w.decide()
 		outcome.DryRun = r.ValidateOnly()
+		if len(outcome.Put) > 0 {
+			outcome.Audit = append(outcome.Audit, caller.Entry(r.Method.Full, name.String(), auditv1.AuditEntry_DONE))
+		}
 		return outcome, err
 	})
 	switch {
@@ -47,7 +51,7 @@ func (n *Node) Write(ctx context.Context, r standard.Request) (proto.Message, er
 	case err != nil:
 		return nil, err
 	}
-	if seen := catalog.Narrow(answer, who); seen != nil {
+	if seen := w.sight.Of(answer); seen != nil {
 		return seen, nil
 	}
 	// Written for readers other than the caller: only what is needed to go on.
@@ -98,7 +102,8 @@ type change struct {
 	node    *Node
 	request standard.Request
 	name    catalog.Name
-	who     registryv1.Visibility
+	caller  *policy.Caller
+	sight   catalog.Sight
 	reader  store.Reader
 	stamp   store.Stamp
 	// referred are the names that the record pointed to before.
@@ -120,7 +125,7 @@ func (w *change) decide() (store.Outcome, error) {
 	if verb == catalog.Create || (verb == catalog.Update && before == nil && w.request.AllowMissing()) {
 		return w.create(before)
 	}
-	if before == nil || catalog.Narrow(before, w.who) == nil {
+	if before == nil || w.sight.Of(before) == nil {
 		if verb == catalog.Delete && w.request.AllowMissing() {
 			return store.Outcome{Answer: w.nothing()}, nil
 		}
@@ -129,14 +134,21 @@ func (w *change) decide() (store.Outcome, error) {
 	if err := w.condition(before); err != nil {
 		return store.Outcome{}, err
 	}
+	var outcome store.Outcome
 	switch verb {
 	case catalog.Update:
-		return w.update(before)
+		outcome, err = w.update(before)
 	case catalog.Delete:
-		return w.remove(before)
+		outcome, err = w.remove(before)
 	default:
-		return w.undelete(before)
+		outcome, err = w.undelete(before)
 	}
+	for _, after := range outcome.Put {
+		if err := w.caller.MayChange(before, after); err != nil {
+			return store.Outcome{}, err
+		}
+	}
+	return outcome, err
 }
 
 // nothing answers the deletion of a record that is not there.
@@ -158,21 +170,30 @@ func (w *change) condition(before proto.Message) error {
 }
 
 func (w *change) create(before proto.Message) (store.Outcome, error) {
+	if err := w.caller.MayChange(nil, w.toBe()); err != nil {
+		return store.Outcome{}, err
+	}
 	if before != nil {
 		return store.Outcome{}, apierror.New(registryv1.ErrorReason_RESOURCE_EXISTS, w.name.String()+" exists", apierror.With("name", w.name.String()))
 	}
 	if w.name.Kind.Singleton {
 		return store.Outcome{}, apierror.NotFound(w.name.String())
 	}
+	record := w.toBe()
+	if err := w.check(record); err != nil {
+		return store.Outcome{}, err
+	}
+	return store.Outcome{Put: []proto.Message{record}, Answer: record}, nil
+}
+
+// toBe is the record that a create asks for.
+func (w *change) toBe() proto.Message {
 	record := proto.Clone(w.request.Record())
 	r := catalog.RecordOf(record)
 	r.SetName(w.name.String())
 	w.serverFields(r, catalog.RecordOf(w.name.Kind.New()))
 	r.SetCreateTime(w.stamp.Time)
-	if err := w.check(record); err != nil {
-		return store.Outcome{}, err
-	}
-	return store.Outcome{Put: []proto.Message{record}, Answer: record}, nil
+	return record
 }
 
 // serverFields sets the fields that only the server writes to those of another
@@ -190,7 +211,7 @@ func (w *change) update(before proto.Message) (store.Outcome, error) {
 	if catalog.RecordOf(before).Deleted() {
 		return store.Outcome{}, deleted(w.name)
 	}
-	if catalog.Narrow(before, w.who) != before {
+	if w.sight.Of(before) != before {
 		return store.Outcome{}, apierror.New(registryv1.ErrorReason_NOT_ALLOWED,
 			w.name.String()+" has contacts that the caller may not see; change it where they can be seen, so that none is lost")
 	}
@@ -284,7 +305,7 @@ func (w *change) sees(text string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	record, err := visible(w.reader, name, w.who)
+	record, err := visible(w.reader, name, w.sight)
 	return record != nil, err
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/registryv1"
-	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/policy"
 )
 
 // fileServer passes files on: they stay on the node of their comune.
@@ -21,13 +21,13 @@ type fileServer struct {
 }
 
 // client connects to the owner of a file or of a comune, by name.
-func (s fileServer) client(name string) (registryv1.FileServiceClient, string, error) {
+func (s fileServer) client(name string) (registryv1.FileServiceClient, *member, string, error) {
 	comune := strings.Split(name, "/")[1]
 	m, err := s.office.holder(comune)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
-	return registryv1.NewFileServiceClient(m.conn), comune, nil
+	return registryv1.NewFileServiceClient(m.conn), m, comune, nil
 }
 
 // owned turns the silence of an owner into the contract's words.
@@ -40,21 +40,21 @@ func owned(err error, comune string) error {
 
 // GetFile asks the owner whether a file is there.
 func (s fileServer) GetFile(ctx context.Context, request *registryv1.GetFileRequest) (*registryv1.File, error) {
-	client, comune, err := s.client(request.GetName())
+	client, m, comune, err := s.client(request.GetName())
 	if err != nil {
 		return nil, err
 	}
-	file, err := client.GetFile(rpc.OnBehalf(ctx), request)
+	file, err := client.GetFile(policy.OnBehalf(ctx, m.ID), request)
 	return file, owned(err, comune)
 }
 
 // DownloadFile passes the bytes of a file on.
 func (s fileServer) DownloadFile(request *registryv1.DownloadFileRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
-	client, comune, err := s.client(request.GetName())
+	client, m, comune, err := s.client(request.GetName())
 	if err != nil {
 		return err
 	}
-	from, err := client.DownloadFile(rpc.OnBehalf(stream.Context()), request)
+	from, err := client.DownloadFile(policy.OnBehalf(stream.Context(), m.ID), request)
 	if err != nil {
 		return owned(err, comune)
 	}
@@ -81,11 +81,11 @@ func (s fileServer) UploadFile(stream grpc.ClientStreamingServer[registryv1.Uplo
 	if message.GetHeader() == nil {
 		return apierror.Invalid("header", "comes first")
 	}
-	client, comune, err := s.client(message.GetHeader().GetParent())
+	client, m, comune, err := s.client(message.GetHeader().GetParent())
 	if err != nil {
 		return err
 	}
-	to, err := client.UploadFile(rpc.OnBehalf(stream.Context()))
+	to, err := client.UploadFile(policy.OnBehalf(stream.Context(), m.ID))
 	if err != nil {
 		return owned(err, comune)
 	}

@@ -19,9 +19,13 @@ import (
 	"google.golang.org/grpc"
 
 	"cidsistem.example/proto/gen/adminv1"
+	"cidsistem.example/proto/gen/auditv1"
+	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/federationv1"
 	"cidsistem.example/proto/gen/feedv1"
+	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/audit"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
 	"cidsistem.example/services/internal/rpc"
@@ -29,6 +33,7 @@ import (
 	"cidsistem.example/services/internal/standard"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/storeadmin"
+	"cidsistem.example/services/internal/trust"
 	"cidsistem.example/services/platform/lifecycle"
 )
 
@@ -52,7 +57,7 @@ type Office struct {
 	settings Settings
 	store    *store.Store
 	search   *searching.Searcher
-	guard    *rpc.Guard
+	trust    *trust.Trust
 	log      *slog.Logger
 	members  map[string]*member
 	// configured has the members of the comuni that the settings name.
@@ -93,19 +98,18 @@ func Open(ctx context.Context, settings Settings, options Options) (*Office, err
 	if err := os.MkdirAll(settings.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	guard, err := rpc.NewGuard(options.Logger)
-	if err != nil {
-		return nil, fmt.Errorf("compile the rules of the contract: %w", err)
-	}
 	s, err := store.Open(settings.StoreOptions(options))
 	if err != nil {
 		return nil, err
 	}
 	o := &Office{
-		settings: settings, store: s, guard: guard, log: options.Logger,
+		settings: settings, store: s, log: options.Logger,
 		members: map[string]*member{}, configured: map[string]*member{}, writes: newRecentWrites(), patience: cmp.Or(options.Patience, liveBudget), changed: make(chan struct{}),
 	}
-	o.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
+	o.trust, err = trust.Open(ctx, trust.Options{Settings: settings.People, DataDir: settings.DataDir, Store: s, Logger: options.Logger})
+	if err == nil {
+		o.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
+	}
 	if err == nil {
 		err = o.join(ctx, options)
 	}
@@ -157,7 +161,8 @@ func (o *Office) Close() error {
 
 // Interceptors are those that a server of the office must run.
 func (o *Office) Interceptors() ([]grpc.UnaryServerInterceptor, []grpc.StreamServerInterceptor) {
-	return []grpc.UnaryServerInterceptor{rpc.Access, o.guard.Unary}, []grpc.StreamServerInterceptor{rpc.AccessStream, o.guard.Stream}
+	unary, stream := o.trust.Interceptors()
+	return append(unary, o.signedOut), stream
 }
 
 // Register registers what members of the federation may call.
@@ -167,22 +172,28 @@ func (o *Office) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, &registryv1.FileService_ServiceDesc, fileServer{office: o})
 	rpc.Register(registrar, &federationv1.FederationService_ServiceDesc, federation.NewServer(o))
 	rpc.Register(registrar, &feedv1.FeedService_ServiceDesc, feed.NewServer(o.store, o.origins))
+	rpc.Register(registrar, &auditv1.AuditService_ServiceDesc, audit.NewServer(o.store, o.trust.Node()))
+	rpc.Register(registrar, &identityv1.AccountService_ServiceDesc, o.trust.Accounts)
+	rpc.Register(registrar, &identityv1.KeyService_ServiceDesc, o.trust.Accounts)
+	rpc.Register(registrar, passing(identityv1.SessionService_ServiceDesc, o.accountHolder), o.trust.Accounts)
+	rpc.Register(registrar, passing(deskv1.RequestService_ServiceDesc, o.desk), deskv1.UnimplementedRequestServiceServer{})
 }
 
 // RegisterLocal registers what is answered on the local socket only.
 func (o *Office) RegisterLocal(registrar grpc.ServiceRegistrar) {
 	o.Register(registrar)
-	rpc.Register(registrar, &adminv1.StoreService_ServiceDesc, storeadmin.NewServer(o.store, DataFile(o.settings.DataDir), nil))
+	rpc.Register(registrar, &adminv1.StoreService_ServiceDesc, storeadmin.NewServer(o.store, DataFile(o.settings.DataDir), nil).WithVault(o.trust.Vault))
 }
 
 // Tasks are what the office does by itself while it runs.
 func (o *Office) Tasks() []lifecycle.Task {
-	tasks := []lifecycle.Task{
-		{Name: "search index", Run: o.search.Run},
-		{Name: "upkeep", Run: o.upkeep},
-		{Name: "fence", Run: o.watchFence},
-	}
+	tasks := append(o.trust.Tasks(),
+		lifecycle.Task{Name: "search index", Run: o.search.Run},
+		lifecycle.Task{Name: "upkeep", Run: o.upkeep},
+		lifecycle.Task{Name: "fence", Run: o.watchFence},
+	)
 	for _, m := range o.members {
+		tasks = append(tasks, lifecycle.Task{Name: "keys of " + m.ID, Run: func(ctx context.Context) error { return o.watchKeys(ctx, m) }})
 		tasks = append(tasks, lifecycle.Task{Name: "copy of " + m.ID, Run: m.follower.Run})
 	}
 	return tasks
@@ -193,6 +204,10 @@ func (o *Office) Ready() error { return o.store.Err() }
 
 // Store is the office's store: for tests and benchmarks of the whole.
 func (o *Office) Store() *store.Store { return o.store }
+
+// Trust is what the office knows of its people and those of its members: for the
+// commands that run beside the servers, and for tests.
+func (o *Office) Trust() *trust.Trust { return o.trust }
 
 func (o *Office) watchFence(ctx context.Context) error {
 	select {

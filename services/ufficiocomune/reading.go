@@ -12,7 +12,7 @@ import (
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/pagetoken"
-	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/standard"
 	"cidsistem.example/services/internal/store"
 )
@@ -58,7 +58,7 @@ func (o *Office) Get(ctx context.Context, r standard.Request) (proto.Message, er
 	if s.missing {
 		return nil, unreachable(s.comune)
 	}
-	record, err := o.getCopy(name, rpc.Reader(ctx))
+	record, err := o.getCopy(name, policy.Of(ctx).Reads())
 	if err != nil {
 		return nil, err
 	}
@@ -70,14 +70,14 @@ func (o *Office) getLive(ctx context.Context, r standard.Request, s standing, f 
 	defer cancel()
 	record := r.Method.NewResponse()
 	var header metadata.MD
-	if err := s.member.conn.Invoke(rpc.OnBehalf(ctx), r.Method.Full, r.Message, record, grpc.Header(&header)); err != nil {
+	if err := s.member.conn.Invoke(policy.OnBehalf(ctx, s.member.ID), r.Method.Full, r.Message, record, grpc.Header(&header)); err != nil {
 		return nil, nil, err
 	}
 	coverage := o.answered(s, standard.CoverageOf(header))
 	if coverage == nil {
 		return nil, nil, unreachable(s.comune)
 	}
-	if seen := catalog.Narrow(record, rpc.Reader(ctx)); seen != nil {
+	if seen := catalog.Narrow(record, policy.Of(ctx).Reads()); seen != nil {
 		return seen, coverage, nil
 	}
 	return nil, nil, apierror.NotFound(catalog.RecordOf(record).Name())
@@ -233,7 +233,7 @@ func (l *listing) room() int {
 }
 
 func (l *listing) readCopy(ctx context.Context, s standing, after []byte) error {
-	query, ok := l.request.Query(s.comune, l.within, rpc.Reader(ctx))
+	query, ok := l.request.Query(s.comune, l.within, catalog.Sight{Reads: policy.Of(ctx).Reads()})
 	if !ok {
 		return nil
 	}
@@ -258,7 +258,7 @@ func (l *listing) readLive(ctx context.Context, s standing, token string) (*regi
 	defer cancel()
 	ask := l.request.ForComune(s.comune, l.room(), token)
 	response := ask.Method.NewResponse()
-	if err := s.member.conn.Invoke(rpc.OnBehalf(bounded), ask.Method.Full, ask.Message, response); err != nil {
+	if err := s.member.conn.Invoke(policy.OnBehalf(bounded, s.member.ID), ask.Method.Full, ask.Message, response); err != nil {
 		return nil, err
 	}
 	page := standard.PageOf(ask, response)
@@ -267,7 +267,7 @@ func (l *listing) readLive(ctx context.Context, s standing, token string) (*regi
 		return nil, unreachable(s.comune)
 	}
 	for _, record := range page.Records {
-		if seen := catalog.Narrow(record, rpc.Reader(ctx)); seen != nil {
+		if seen := catalog.Narrow(record, policy.Of(ctx).Reads()); seen != nil {
 			l.add(seen)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
-	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/searching"
 	"cidsistem.example/services/internal/standard"
 )
@@ -58,7 +58,7 @@ func (s searchServer) Search(ctx context.Context, request *registryv1.SearchRequ
 		}
 		response.Coverage = append(response.Coverage, missing(standing.comune))
 	}
-	local := searching.Scope{Reader: rpc.Reader(ctx)}
+	local := searching.Scope{Reader: policy.Of(ctx).Reads()}
 	var coverage []*registryv1.Coverage
 	for _, standing := range copies {
 		coverage = append(coverage, standing.coverage(now, f.Limit))
@@ -134,7 +134,7 @@ func (s searchServer) askOwner(ctx context.Context, request *registryv1.SearchRe
 	var whole *registryv1.SearchResponse
 	for need := page.From + page.Size; ; {
 		ask.PageSize = int32(need)
-		part, err := client.Search(rpc.OnBehalf(bounded), ask)
+		part, err := client.Search(policy.OnBehalf(bounded, owner.member.ID), ask)
 		if err != nil {
 			return nil, err
 		}
@@ -209,6 +209,6 @@ func (s searchServer) Suggest(ctx context.Context, request *registryv1.SuggestRe
 	if err != nil {
 		return nil, err
 	}
-	scope := searching.Scope{Comuni: searching.Comuni(request.GetComuni(), comuni(holders)), Reader: rpc.Reader(ctx)}
+	scope := searching.Scope{Comuni: searching.Comuni(request.GetComuni(), comuni(holders)), Reader: policy.Of(ctx).Reads()}
 	return s.office.search.Suggest(ctx, request, scope)
 }

@@ -8,6 +8,7 @@ import (
 
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/internal/trust"
 	"cidsistem.example/services/platform/config"
 	"cidsistem.example/services/platform/identity"
 )
@@ -34,6 +35,8 @@ type Settings struct {
 	} `yaml:"retention"`
 	// Members are the servers that the office federates.
 	Members []Member `yaml:"members"`
+	// People are the settings about accounts and local data.
+	People trust.Settings `yaml:"people"`
 	// Log says how much is logged, and how.
 	Log struct {
 		Level  string `yaml:"level" env:"CID_LOG_LEVEL"`

@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"cidsistem.example/proto/catalog"
-	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/standard"
 )
 
@@ -24,7 +24,7 @@ func (o *Office) Write(ctx context.Context, r standard.Request) (proto.Message, 
 	}
 	r = r.WithRequestID()
 	answer := r.Method.NewResponse()
-	if err := m.conn.Invoke(rpc.OnBehalf(ctx), r.Method.Full, r.Message, answer); err != nil {
+	if err := m.conn.Invoke(policy.OnBehalf(ctx, m.ID), r.Method.Full, r.Message, answer); err != nil {
 		if silent(err) {
 			return nil, unreachable(comune)
 		}

@@ -30,7 +30,7 @@ func main() {
 	root.Flags().BoolVar(&options.Empty, "empty", false, "without the sample data")
 	root.Flags().IntVar(&options.Rate, "rate", 50, "requests per second that the gateway takes from one client; 0: no limit")
 	root.AddCommand(order(&options, "cut", "Cut the link between the ufficio comune and the node of a comune"),
-		order(&options, "heal", "Heal the link between the ufficio comune and the node of a comune"))
+		order(&options, "heal", "Heal the link between the ufficio comune and the node of a comune"), tokenCommand(&options))
 	cli.Main(root)
 }
 
@@ -51,6 +51,30 @@ func order(options *demo.Options, what, short string) *cobra.Command {
 			}
 			done := map[string]string{"cut": "is cut off", "heal": "is connected again"}[what]
 			fmt.Printf("%s %s\n", args[0], done)
+			return nil
+		},
+	}
+}
+
+// tokenCommand signs in at the gateway of the demo that runs.
+func tokenCommand(options *demo.Options) *cobra.Command {
+	var ids []string
+	for _, comune := range demo.Comuni {
+		ids = append(ids, comune.ID)
+	}
+	return &cobra.Command{
+		Use: "token COMUNE", Short: "Print an access token of the comune's office in the demo that runs, good for five minutes",
+		Example: "  curl -H \"Authorization: Bearer $(bin/cid-demo token marsala)\" …", Args: cobra.ExactArgs(1), ValidArgs: ids,
+		RunE: func(command *cobra.Command, args []string) error {
+			filled, err := options.FromEnvironment()
+			if err != nil {
+				return cli.UsageError(err)
+			}
+			token, err := demo.SignIn(command.Context(), filled, args[0])
+			if err != nil {
+				return err
+			}
+			fmt.Println(token)
 			return nil
 		},
 	}
@@ -111,6 +135,7 @@ func show(f *demo.Federation, options demo.Options, took time.Duration) {
 		fmt.Printf("  %-62s %s\n", f.Address(comune.ID), "node of "+comune.Title)
 	}
 	fmt.Printf("  %-62s %s\n", f.Address(demo.Office), "ufficio comune")
+	fmt.Println("To write: curl -H \"Authorization: Bearer $(bin/cid-demo token marsala)\" …; the accounts are in " + demo.PeopleFile(options.Dir))
 	fmt.Println("Try   make demo-cut COMUNE=pantelleria   and   make demo-heal COMUNE=pantelleria")
 	fmt.Println("Stop with Ctrl-C")
 }

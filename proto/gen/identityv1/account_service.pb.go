@@ -249,7 +249,7 @@ func (x *CreateAccountRequest) GetAccount() *Account {
 // Request message for UpdateAccount.
 type UpdateAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The account, with its name.
+	// The account, with its name; its etag makes the change conditional.
 	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	// Of login, display_name, grants, state and oidc_subject; empty: those that are
 	// set.
@@ -517,7 +517,7 @@ const file_cidsistem_identity_v1_account_service_proto_rawDesc = "" +
 	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\aaccount\"\x99\x01\n" +
 	"\x14UpdateAccountRequest\x12D\n" +
 	"\aaccount\x18\x01 \x01(\v2\x1e.cidsistem.identity.v1.AccountB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\aaccount\x12;\n" +
+	"\xe2A\x01\x02\xbaH\x03\xd8\x01\x03R\aaccount\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"\x99\x01\n" +
 	"\x14DeleteAccountRequest\x12\x80\x01\n" +

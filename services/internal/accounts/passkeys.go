@@ -17,10 +17,10 @@ const product = "CID SISTEM"
 // A RelyingParty is the site for which passkeys are made.
 type RelyingParty struct {
 	// ID is the domain, for example "cid.example"; empty: there are no passkeys.
-	ID string
+	ID string `yaml:"id"`
 	// Origins are those of the pages that ask for passkeys, for example
 	// "https://cid.example".
-	Origins []string
+	Origins []string `yaml:"origins"`
 }
 
 func (r RelyingParty) open() (*webauthn.WebAuthn, error) {

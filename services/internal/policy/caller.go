@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"cidsistem.example/proto/access"
+	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/annotationsv1"
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/registryv1"
@@ -41,8 +42,10 @@ type Caller struct {
 
 	reads   registryv1.Visibility
 	purpose string
-	// limits are the organisations to whose cards the call is limited, nil for
-	// none.
+	// rule and about are those of the call; limits the organisations to whose cards
+	// it is limited, nil for none.
+	rule   access.Rule
+	about  string
 	limits []string
 }
 
@@ -88,9 +91,13 @@ func (c *Caller) Entry(action, resource string, outcome auditv1.AuditEntry_Outco
 // Reads tells which records the caller may see.
 func (c *Caller) Reads() registryv1.Visibility { return c.reads }
 
-// Organizations are those whose cards the caller keeps, and so sees whatever
-// their visibility.
-func (c *Caller) Organizations() []string {
+// Sight is what the caller may see of records.
+func (c *Caller) Sight() catalog.Sight {
+	return catalog.Sight{Reads: c.reads, Keeps: c.organizations()}
+}
+
+// organizations are those whose cards the caller keeps.
+func (c *Caller) organizations() []string {
 	if c.Person == nil || passedOn(c.Via) {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"cidsistem.example/proto/access"
 	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/annotationsv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/tokens"
@@ -73,20 +74,17 @@ func (p *Policy) Authenticate(ctx context.Context) (*Caller, error) {
 		if certified {
 			c.Via = &peer
 		}
-	case !certified && len(asked) == 0:
+	case !certified:
 		c.Local = true
 	case certified && peer.Role != identity.RoleGateway && len(asked) == 0:
 		c.Server = &peer
-	case certified:
+	default:
 		c.Via = &peer
 	}
 	if purpose := metadata.ValueFromIncomingContext(ctx, purposeKey); len(purpose) > 0 {
 		c.purpose = fmt.Sprintf("%.200s", strings.ToValidUTF8(purpose[0], ""))
 	}
 	c.reads = c.sight(p.comune)
-	if !certified && c.Person == nil {
-		c.reads = registryv1.Visibility_LOCAL
-	}
 	for _, name := range asked {
 		if v, known := registryv1.Visibility_value[name]; known && v > 0 {
 			c.reads = min(c.reads, registryv1.Visibility(v))
@@ -117,6 +115,12 @@ func refusedToken(err error) error {
 	return apierror.New(registryv1.ErrorReason_NOT_SIGNED_IN, err.Error()+"; "+advice)
 }
 
+// About is what the call is about, once it is decided.
+func (c *Caller) About() string { return c.about }
+
+// Method is the method of the call, once it is decided.
+func (c *Caller) Method() string { return c.rule.Method }
+
 // Admit refuses a caller who could not make such a call whatever it were about.
 func (p *Policy) Admit(c *Caller, rule access.Rule) error {
 	switch {
@@ -143,12 +147,13 @@ func (p *Policy) Admit(c *Caller, rule access.Rule) error {
 // Decide refuses a caller whom Admit lets in, but not for what this call is
 // about. It notes on the caller what the call is limited to.
 func (p *Policy) Decide(c *Caller, rule access.Rule, request proto.Message) error {
-	if c.Local || rule.GetAnyone() || c.Server != nil {
-		return nil
-	}
 	about := rule.AboutOf(request)
 	if about == "" {
 		about = "nodes/" + p.server
+	}
+	c.rule, c.about = rule, about
+	if c.Local || rule.GetAnyone() || c.Server != nil {
+		return nil
 	}
 	if rule.GetSelf() && about == c.Person.Issuer {
 		return nil
@@ -159,6 +164,45 @@ func (p *Policy) Decide(c *Caller, rule access.Rule, request proto.Message) erro
 	}
 	c.limits = limited
 	return nil
+}
+
+// MayChange refuses a change of a record that is not one of the caller's own
+// cards, where the caller is limited to those, and one that lets more people see
+// the record than before, where the caller may not decide that. Either state is
+// nil for none.
+func (c *Caller) MayChange(before, after proto.Message) error {
+	if c.Person == nil {
+		return nil
+	}
+	for _, record := range []proto.Message{before, after} {
+		if record != nil && c.limits != nil && !slices.Contains(c.limits, catalog.Keeper(record)) {
+			return apierror.New(registryv1.ErrorReason_NOT_ALLOWED, "this is not a card of "+strings.Join(c.limits, " or ")+", to which the caller is limited")
+		}
+	}
+	if roles := c.rule.GetToShowMore(); len(roles) > 0 && audience(after) > max(audience(before), onlyHere) {
+		ok, limited := c.holds(roles, c.about)
+		if !ok || limited != nil && !slices.Contains(limited, catalog.Keeper(after)) {
+			var names []string
+			for _, role := range roles {
+				names = append(names, role.String())
+			}
+			return apierror.New(registryv1.ErrorReason_NOT_ALLOWED,
+				"to let more people see the record needs the role "+strings.Join(names, " or ")+"; without it, save it with the visibility LOCAL")
+		}
+	}
+	return nil
+}
+
+// onlyHere is the audience of a LOCAL record.
+const onlyHere = 1
+
+// audience tells how many see a record: 0 nobody, then its comune, the
+// federation, everybody.
+func audience(record proto.Message) int {
+	if record == nil || catalog.RecordOf(record).Deleted() {
+		return 0
+	}
+	return int(registryv1.Visibility_LOCAL-catalog.RecordOf(record).Visibility()) + onlyHere
 }
 
 // refusal tells what it would take.

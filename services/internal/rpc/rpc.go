@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,23 +17,38 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"cidsistem.example/proto/access"
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/annotationsv1"
+	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/boltkit"
+	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/platform/grpcserver"
 )
 
-// A Guard holds the interceptors.
+// An Audit takes entries of the audit log.
+type Audit interface {
+	// Record writes entries, durably when it returns.
+	Record(ctx context.Context, entries ...*auditv1.AuditEntry) error
+	// Refused notes a refusal, soon.
+	Refused(caller *policy.Caller, method, about, reason string)
+}
+
+// A Guard holds the interceptors: they find out who calls, refuse who may not,
+// check what comes in, and note what must be noted.
 type Guard struct {
 	validator protovalidate.Validator
+	policy    *policy.Policy
+	audit     Audit
 	log       *slog.Logger
 }
 
 // NewGuard compiles the rules of all kinds, so that a bad rule stops the
 // program at its start.
-func NewGuard(log *slog.Logger) (*Guard, error) {
+func NewGuard(rules *policy.Policy, audit Audit, log *slog.Logger) (*Guard, error) {
 	var messages []proto.Message
 	for _, kind := range catalog.Kinds() {
 		messages = append(messages, kind.New())
@@ -44,38 +60,130 @@ func NewGuard(log *slog.Logger) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{validator: validator, log: log}, nil
+	return &Guard{validator: validator, policy: rules, audit: audit, log: log}, nil
+}
+
+// A visit is a call on its way in.
+type visit struct {
+	guard  *Guard
+	rule   access.Rule
+	ruled  bool
+	caller *policy.Caller
+}
+
+// enter finds out who calls, and refuses who could never make such a call.
+func (g *Guard) enter(ctx context.Context, method string) (context.Context, *visit, error) {
+	v := &visit{guard: g, caller: &policy.Caller{}}
+	if v.rule, v.ruled = g.policy.Rule(method); !v.ruled {
+		return ctx, v, nil // health, reflection
+	}
+	caller, err := g.policy.Authenticate(ctx)
+	if err != nil {
+		return ctx, v, v.refused(method, err)
+	}
+	v.caller = caller
+	if err := g.policy.Admit(caller, v.rule); err != nil {
+		return ctx, v, v.refused(method, err)
+	}
+	return policy.With(ctx, caller), v, nil
+}
+
+// request checks a message that came in, and whether the caller may do what it
+// asks. Who may not is told so before anything else of the message; only a name
+// that is none cannot be decided about.
+func (v *visit) request(method string, message any) error {
+	m, ok := message.(proto.Message)
+	if !ok {
+		return nil
+	}
+	if !v.ruled || !named(v.rule.AboutOf(m)) {
+		if err := v.guard.Validate(m, ""); err != nil || !v.ruled {
+			return err
+		}
+	}
+	if err := v.guard.policy.Decide(v.caller, v.rule, m); err != nil {
+		return v.refused(method, err)
+	}
+	return v.guard.Validate(m, "")
+}
+
+var nameForm = regexp.MustCompile(`^([a-z]{2,40}/(-|[a-z][a-z0-9-]{1,62})(/|$))*$`)
+
+// named tells whether a text is a name, or empty.
+func named(text string) bool { return nameForm.MatchString(text) }
+
+// refused notes a refusal, whoever decided it.
+func (v *visit) refused(method string, err error) error {
+	switch reason := apierror.Reason(err); reason {
+	case registryv1.ErrorReason_NOT_ALLOWED, registryv1.ErrorReason_NOT_SIGNED_IN:
+		v.guard.audit.Refused(v.caller, method, v.caller.About(), reason.String())
+	}
+	return err
+}
+
+// note leaves the audit entry that the rule asks for.
+func (v *visit) note(ctx context.Context, method string) error {
+	if v.rule.GetAudit() != annotationsv1.AuditRule_EVERY_CALL {
+		return nil
+	}
+	return v.guard.audit.Record(ctx, v.caller.Entry(method, v.caller.About(), auditv1.AuditEntry_DONE))
 }
 
 // Unary is the interceptor of unary calls.
 func (g *Guard) Unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	if message, ok := request.(proto.Message); ok {
-		if err := g.Validate(message, ""); err != nil {
-			return nil, err
-		}
+	ctx, v, err := g.enter(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.request(info.FullMethod, request); err != nil {
+		return nil, err
 	}
 	answer, err := handle(ctx, request)
-	return answer, g.answer(info.FullMethod, err)
+	if err != nil {
+		return nil, g.answer(info.FullMethod, v.refused(info.FullMethod, err))
+	}
+	// What is not noted is not answered.
+	if err := v.note(ctx, info.FullMethod); err != nil {
+		return nil, g.answer(info.FullMethod, err)
+	}
+	return answer, nil
 }
 
-// Stream is the interceptor of streams: every message that comes in is checked.
+// Stream is the interceptor of streams: every message that comes in is checked;
+// the first one says what the call is about.
 func (g *Guard) Stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	return g.answer(info.FullMethod, handle(server, &checkedStream{stream, g}))
+	ctx, v, err := g.enter(stream.Context(), info.FullMethod)
+	if err != nil {
+		return err
+	}
+	return g.answer(info.FullMethod, handle(server, &checkedStream{ServerStream: stream, ctx: ctx, method: info.FullMethod, visit: v}))
 }
 
 type checkedStream struct {
 	grpc.ServerStream
-	guard *Guard
+	ctx    context.Context
+	method string
+	visit  *visit
+	begun  bool
 }
+
+func (s *checkedStream) Context() context.Context { return s.ctx }
 
 func (s *checkedStream) RecvMsg(message any) error {
 	if err := receive(s.ServerStream.RecvMsg, message); err != nil {
 		return err
 	}
-	if m, ok := message.(proto.Message); ok {
-		return s.guard.Validate(m, "")
+	if s.begun {
+		if m, ok := message.(proto.Message); ok {
+			return s.visit.guard.Validate(m, "")
+		}
+		return nil
 	}
-	return nil
+	s.begun = true
+	if err := s.visit.request(s.method, message); err != nil {
+		return err
+	}
+	return s.visit.note(s.ctx, s.method)
 }
 
 // Validate checks a message against the rules of the contract; the path stands

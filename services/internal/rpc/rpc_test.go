@@ -2,116 +2,61 @@ package rpc_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/boltkit"
+	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/rpc"
+	"cidsistem.example/services/internal/tokens"
 )
 
-// from is the context of a call by whoever has a certificate; no role: the local
-// socket.
-func from(role string, reader ...string) context.Context {
-	ctx := context.Background()
-	if role != "" {
-		id := &url.URL{Scheme: "spiffe", Host: "cidsistem.example", Path: "/" + role + "/somebody"}
-		state := tls.ConnectionState{PeerCertificates: []*x509.Certificate{{URIs: []*url.URL{id}}}}
-		ctx = peer.NewContext(ctx, &peer.Peer{AuthInfo: credentials.TLSInfo{State: state}})
-	}
-	var pairs []string
-	for _, r := range reader {
-		pairs = append(pairs, "cid-reader", r)
-	}
-	return metadata.NewIncomingContext(ctx, metadata.Pairs(pairs...))
+// audit remembers what it was told.
+type audit struct {
+	mu      sync.Mutex
+	entries []*auditv1.AuditEntry
+	refused []string
+	err     error
 }
 
-func TestReader(t *testing.T) {
-	for _, test := range []struct {
-		role  string
-		asks  []string
-		reads registryv1.Visibility
-	}{
-		{"", nil, registryv1.Visibility_LOCAL},
-		{"admin", nil, registryv1.Visibility_LOCAL},
-		{"comune", nil, registryv1.Visibility_NETWORK},
-		{"ufficio", nil, registryv1.Visibility_NETWORK},
-		{"gateway", nil, registryv1.Visibility_PUBLIC},
-		// Asking for somebody else can only mean less.
-		{"", []string{"NETWORK"}, registryv1.Visibility_NETWORK},
-		{"", []string{"PUBLIC"}, registryv1.Visibility_PUBLIC},
-		{"ufficio", []string{"PUBLIC"}, registryv1.Visibility_PUBLIC},
-		{"ufficio", []string{"LOCAL"}, registryv1.Visibility_NETWORK},
-		{"gateway", []string{"LOCAL"}, registryv1.Visibility_PUBLIC},
-		{"gateway", []string{"NETWORK"}, registryv1.Visibility_PUBLIC},
-		{"ufficio", []string{"LOCAL", "PUBLIC"}, registryv1.Visibility_PUBLIC},
-		{"ufficio", []string{"PUBLIC", "LOCAL"}, registryv1.Visibility_PUBLIC},
-		{"ufficio", []string{"VISIBILITY_UNSPECIFIED"}, registryv1.Visibility_NETWORK},
-		{"ufficio", []string{"nonsense", ""}, registryv1.Visibility_NETWORK},
-	} {
-		ctx := from(test.role, test.asks...)
-		if got := rpc.Reader(ctx); got != test.reads {
-			t.Errorf("%s asking for %v reads as %s, not as %s", test.role, test.asks, got, test.reads)
-		}
-		outgoing, _ := metadata.FromOutgoingContext(rpc.OnBehalf(ctx))
-		if got := outgoing.Get("cid-reader"); len(got) != 1 || got[0] != test.reads.String() {
-			t.Errorf("a call is passed on as for %v", got)
-		}
-	}
+func (a *audit) Record(_ context.Context, entries ...*auditv1.AuditEntry) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.entries = append(a.entries, entries...)
+	return a.err
 }
 
-func TestAccess(t *testing.T) {
-	const (
-		feed    = "/cidsistem.feed.v1.FeedService/WatchChanges"
-		admin   = "/cidsistem.admin.v1.StoreService/StreamBackup"
-		records = "/cidsistem.registry.v1.ServiceService/GetService"
-	)
-	for _, test := range []struct {
-		method, role string
-		may          bool
-	}{
-		{feed, "ufficio", true},
-		{feed, "admin", true},
-		{feed, "comune", false},
-		{feed, "gateway", false},
-		{feed, "", true},
-		{admin, "", true}, // the local socket
-		{admin, "admin", false},
-		{admin, "ufficio", false},
-		{admin, "comune", false},
-		{admin, "gateway", false},
-		{records, "gateway", true},
-		{records, "comune", true},
-		{records, "ufficio", true},
-		{records, "", true},
-	} {
-		called := 0
-		_, unary := rpc.Access(from(test.role), nil, &grpc.UnaryServerInfo{FullMethod: test.method}, func(context.Context, any) (any, error) { called++; return nil, nil })
-		streaming := rpc.AccessStream(nil, stream{ctx: from(test.role)}, &grpc.StreamServerInfo{FullMethod: test.method}, func(any, grpc.ServerStream) error { called++; return nil })
-		for _, err := range []error{unary, streaming} {
-			if (err == nil) != test.may || (err != nil && apierror.Reason(err) != registryv1.ErrorReason_NOT_ALLOWED) {
-				t.Errorf("%s by %q: %v", test.method, test.role, err)
-			}
-		}
-		if (called == 2) != test.may || (called == 0) == test.may {
-			t.Errorf("%s by %q was called %d times", test.method, test.role, called)
-		}
+func (a *audit) Refused(caller *policy.Caller, method, about, reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused = append(a.refused, caller.Actor()+" "+method+" "+about+" "+reason)
+}
+
+// newGuard makes the guard of the node of Marsala.
+func newGuard(t *testing.T, log *slog.Logger) (*rpc.Guard, *audit) {
+	t.Helper()
+	rules, err := policy.New("marsala", "marsala", tokens.NewVerifier("marsala", time.Now))
+	if err != nil {
+		t.Fatal(err)
 	}
+	noted := &audit{}
+	guard, err := rpc.NewGuard(rules, noted, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return guard, noted
 }
 
 type stream struct {
@@ -124,10 +69,7 @@ func (s stream) Context() context.Context { return s.ctx }
 // Whatever a handler returns, the caller gets an error of the contract, and
 // nothing of what is inside.
 func TestAnswers(t *testing.T) {
-	guard, err := rpc.NewGuard(slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	guard, _ := newGuard(t, slog.New(slog.DiscardHandler))
 	const secret = "/var/lib/secret"
 	for name, test := range map[string]struct {
 		err    error
@@ -158,7 +100,7 @@ func TestAnswers(t *testing.T) {
 			}
 		}
 	}
-	_, err = guard.Unary(context.Background(), &registryv1.SuggestRequest{}, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) { t.Error("handled"); return nil, nil })
+	_, err := guard.Unary(context.Background(), &registryv1.SuggestRequest{}, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) { t.Error("handled"); return nil, nil })
 	if apierror.Reason(err) != registryv1.ErrorReason_INVALID_FIELDS {
 		t.Errorf("a request that breaks a rule: %v", err)
 	}
@@ -169,10 +111,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestWrongFieldsAreNamedAsOnTheWeb(t *testing.T) {
-	guard, err := rpc.NewGuard(slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	guard, _ := newGuard(t, slog.New(slog.DiscardHandler))
 	record := &registryv1.Document{
 		Title: &registryv1.LocalizedText{It: "x", Translations: map[string]*registryv1.Translation{"ar": {SourceDigest: "none"}}}, Kind: 1,
 		Files: []*registryv1.FileReference{{Sha256: strings.Repeat("a", 64), FileName: "a.pdf", MediaType: "nonsense"}},

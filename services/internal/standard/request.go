@@ -209,11 +209,11 @@ func (r Request) WithRequestID() Request {
 
 // Query makes the query of a list in one comune. ok is false when the list is
 // not about that comune.
-func (r Request) Query(comune string, within []string, reader registryv1.Visibility) (query store.Query, ok bool) {
+func (r Request) Query(comune string, within []string, sight catalog.Sight) (query store.Query, ok bool) {
 	query = store.Query{
 		Kind: r.Method.Kind, Within: []string{comune},
 		Limit:       pagetoken.Size(r.PageSize(), 50, 1000),
-		ShowDeleted: r.ShowDeleted(), RefersTo: r.RefersTo(), DueBefore: r.DueBefore(), Reader: reader,
+		ShowDeleted: r.ShowDeleted(), RefersTo: r.RefersTo(), DueBefore: r.DueBefore(), Sight: sight,
 	}
 	if len(within) == 0 {
 		return query, true

@@ -332,7 +332,14 @@ func (s *Store) Purge(ctx context.Context) (purged int, err error) {
 		_, err := s.Commit(ctx, Request{}, nil, func(r Reader, stamp Stamp) (Outcome, error) {
 			var err error
 			names, err = r.Expired(stamp.Time, trimBatch)
-			return Outcome{Purge: names}, err
+			outcome := Outcome{Purge: names}
+			if len(names) > 0 {
+				outcome.Audit = []*auditv1.AuditEntry{{
+					Actor: "local", Action: "retention", Resource: catalog.ComuneName(s.comune),
+					Outcome: auditv1.AuditEntry_DONE, Count: int64(len(names)),
+				}}
+			}
+			return outcome, err
 		})
 		if err != nil {
 			return purged, fmt.Errorf("purge deleted records: %w", err)

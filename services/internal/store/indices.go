@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/registryv1"
 )
 
 // An indexEntry is a key in one of the index buckets; its value is empty.
@@ -32,6 +33,14 @@ func indexEntries(record proto.Message) map[indexEntry]bool {
 			entries[indexEntry{string(bucketReferrers), string(pairKey(ref.Target, r.Name()))}] = true
 		}
 	}
+	if document, ok := record.(*registryv1.Document); ok {
+		for _, file := range document.GetFiles() {
+			target := FileName(r.Name(), file.GetSha256())
+			if indexable(target) {
+				entries[indexEntry{string(bucketReferrers), string(pairKey(target, r.Name()))}] = true
+			}
+		}
+	}
 	if due, ok := catalog.DueTime(record); ok && !r.Deleted() {
 		entries[indexEntry{string(bucketDue), string(timeKey(due, r.Name()))}] = true
 	}
@@ -39,6 +48,12 @@ func indexEntries(record proto.Message) map[indexEntry]bool {
 		entries[indexEntry{string(bucketPurges), string(timeKey(purge, r.Name()))}] = true
 	}
 	return entries
+}
+
+// FileName is the name of a file of a document, by the document's name.
+func FileName(document, sha256 string) string {
+	comune, _, _ := strings.Cut(strings.TrimPrefix(document, "comuni/"), "/")
+	return "comuni/" + comune + "/files/" + sha256
 }
 
 // maxTarget is longer than any name.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/store"
 )
@@ -72,7 +73,7 @@ func TestListsAreTheSameInAnyPages(t *testing.T) {
 	c := newClock()
 	s := marsala(t, c)
 	town(t, s, c)
-	services := store.Query{Kind: kind("services"), Within: []string{"marsala"}, Reader: registryv1.Visibility_LOCAL}
+	services := store.Query{Kind: kind("services"), Within: []string{"marsala"}, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL}}
 	with := func(q store.Query, edit func(*store.Query)) store.Query { edit(&q); return q }
 	for name, test := range map[string]struct {
 		query store.Query
@@ -80,8 +81,8 @@ func TestListsAreTheSameInAnyPages(t *testing.T) {
 	}{
 		"living":  {services, func(i int) bool { return i%5 != 0 }},
 		"all":     {with(services, func(q *store.Query) { q.ShowDeleted = true }), func(int) bool { return true }},
-		"public":  {with(services, func(q *store.Query) { q.Reader = registryv1.Visibility_PUBLIC }), func(i int) bool { return i%5 != 0 && i%3 == 0 }},
-		"network": {with(services, func(q *store.Query) { q.Reader = registryv1.Visibility_NETWORK }), func(i int) bool { return i%5 != 0 && i%3 != 2 }},
+		"public":  {with(services, func(q *store.Query) { q.Sight.Reads = registryv1.Visibility_PUBLIC }), func(i int) bool { return i%5 != 0 && i%3 == 0 }},
+		"network": {with(services, func(q *store.Query) { q.Sight.Reads = registryv1.Visibility_NETWORK }), func(i int) bool { return i%5 != 0 && i%3 != 2 }},
 		"refers to": {
 			with(services, func(q *store.Query) { q.RefersTo = "comuni/marsala/organizations/o-00" }),
 			func(i int) bool { return i%5 != 0 && i%2 == 0 },
@@ -102,7 +103,7 @@ func TestListsAreTheSameInAnyPages(t *testing.T) {
 		},
 		"refers to, public": {
 			with(services, func(q *store.Query) {
-				q.RefersTo, q.Reader = "comuni/marsala/organizations/o-00", registryv1.Visibility_PUBLIC
+				q.RefersTo, q.Sight.Reads = "comuni/marsala/organizations/o-00", registryv1.Visibility_PUBLIC
 			}),
 			func(i int) bool { return i%5 != 0 && i%2 == 0 && i%3 == 0 },
 		},
@@ -143,7 +144,7 @@ func TestDueRecordsComeByTime(t *testing.T) {
 	}
 	for _, size := range []int{1, 2, 3, 7, 100} {
 		got, _ := list(t, s, store.Query{
-			Kind: kind("services"), Within: []string{"marsala"}, Limit: size, Reader: registryv1.Visibility_LOCAL,
+			Kind: kind("services"), Within: []string{"marsala"}, Limit: size, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL},
 			DueBefore: c.Now().Add(20 * time.Hour), ShowDeleted: true,
 		})
 		if !slices.Equal(got, want) {
@@ -157,7 +158,7 @@ func TestDueRecordsComeByTime(t *testing.T) {
 		write(t, s, service(id, func(s *registryv1.Service) { s.Provenance = &registryv1.Provenance{VerifyByTime: timestamppb.New(due)} }))
 	}
 	got, _ := list(t, s, store.Query{
-		Kind: kind("services"), Within: []string{"marsala"}, Limit: 10, Reader: registryv1.Visibility_LOCAL, DueBefore: c.Now().Add(500 * time.Millisecond),
+		Kind: kind("services"), Within: []string{"marsala"}, Limit: 10, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL}, DueBefore: c.Now().Add(500 * time.Millisecond),
 	})
 	if want := []string{"comuni/marsala/services/long-ago", "comuni/marsala/services/just-before"}; !slices.Equal(got, want) {
 		t.Errorf("due before an instant: %v", got)
@@ -169,7 +170,7 @@ func TestRecordsInsideARecord(t *testing.T) {
 	s := marsala(t, c)
 	town(t, s, c)
 	for plan, want := range map[string]int{"": 12, "p-1": 4, "p-2": 4, "p-22": 4, "p-3": 0} {
-		q := store.Query{Kind: kind("actions"), Within: []string{"marsala"}, Limit: 3, Reader: registryv1.Visibility_LOCAL}
+		q := store.Query{Kind: kind("actions"), Within: []string{"marsala"}, Limit: 3, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL}}
 		if plan != "" {
 			q.Within = append(q.Within, plan)
 		}
@@ -203,8 +204,8 @@ func TestPageLooksAtABoundedNumber(t *testing.T) {
 	}
 	write(t, s, service("zz-last", func(s *registryv1.Service) { s.Provenance = due }))
 	for _, q := range []store.Query{
-		{Kind: kind("services"), Within: []string{"marsala"}, Limit: 10, Reader: registryv1.Visibility_PUBLIC},
-		{Kind: kind("services"), Within: []string{"marsala"}, Limit: 10, Reader: registryv1.Visibility_PUBLIC, DueBefore: c.Now().Add(time.Second)},
+		{Kind: kind("services"), Within: []string{"marsala"}, Limit: 10, Sight: catalog.Sight{Reads: registryv1.Visibility_PUBLIC}},
+		{Kind: kind("services"), Within: []string{"marsala"}, Limit: 10, Sight: catalog.Sight{Reads: registryv1.Visibility_PUBLIC}, DueBefore: c.Now().Add(time.Second)},
 	} {
 		names, pages := list(t, s, q)
 		if len(names) != 1 || pages < 2 {
@@ -219,7 +220,7 @@ func TestPageFitsIntoAMessage(t *testing.T) {
 	for i := range 300 {
 		write(t, s, service(fmt.Sprintf("s-%03d", i), func(s *registryv1.Service) { s.Description = italian(text) }))
 	}
-	names, pages := list(t, s, store.Query{Kind: kind("services"), Within: []string{"marsala"}, Limit: 1000, Reader: registryv1.Visibility_LOCAL})
+	names, pages := list(t, s, store.Query{Kind: kind("services"), Within: []string{"marsala"}, Limit: 1000, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL}})
 	if len(names) != 300 || pages < 6 {
 		t.Errorf("%d records of 20 kB in %d pages", len(names), pages)
 	}

@@ -165,7 +165,7 @@ func (m *model) lists(t *rapid.T) {
 	q := store.Query{
 		Kind: kind(rapid.SampledFrom([]string{"services", "organizations", "plans", "actions"}).Draw(t, "kind")), Within: []string{"marsala"},
 		Limit: rapid.IntRange(1, 5).Draw(t, "limit"), ShowDeleted: rapid.Bool().Draw(t, "show deleted"),
-		Reader: registryv1.Visibility(rapid.IntRange(1, 3).Draw(t, "reader")),
+		Sight: catalog.Sight{Reads: registryv1.Visibility(rapid.IntRange(1, 3).Draw(t, "reader"))},
 	}
 	if rapid.Bool().Draw(t, "refers") {
 		q.RefersTo = name(t, "target")
@@ -179,7 +179,7 @@ func (m *model) lists(t *rapid.T) {
 		due, hasDue := catalog.DueTime(record)
 		refers := slices.ContainsFunc(catalog.References(record), func(ref catalog.Reference) bool { return ref.Target == q.RefersTo })
 		switch {
-		case r.Kind() != q.Kind, r.Visibility() > q.Reader,
+		case r.Kind() != q.Kind, r.Visibility() > q.Sight.Reads,
 			r.Deleted() && (!q.ShowDeleted || !q.DueBefore.IsZero()),
 			q.RefersTo != "" && !refers,
 			!q.DueBefore.IsZero() && (!hasDue || !due.Before(q.DueBefore)):

@@ -80,8 +80,8 @@ type Query struct {
 	// DueBefore lists only living records that need attention before this time; in
 	// the order of that time unless RefersTo is set. Zero for all.
 	DueBefore time.Time
-	// Reader is who asks: records and contacts that are not for them are left out.
-	Reader registryv1.Visibility
+	// Sight is what who asks may see; everything else is left out.
+	Sight catalog.Sight
 }
 
 // maxScan bounds what one page looks at, so that a read never lasts: a page may
@@ -114,7 +114,7 @@ func (r Reader) List(q Query) (records []proto.Message, after []byte, err error)
 		if record == nil || !q.wants(record) {
 			continue
 		}
-		if record = catalog.Narrow(record, q.Reader); record != nil {
+		if record = q.Sight.Of(record); record != nil {
 			records = append(records, record)
 			size += proto.Size(record)
 		}
@@ -220,7 +220,7 @@ func (r Reader) Inside(parent catalog.Name, limit int) ([]string, error) {
 		if kind.Parent != parent.Kind {
 			continue
 		}
-		records, _, err := r.List(Query{Kind: kind, Within: parent.IDs, Limit: limit, Reader: registryv1.Visibility_LOCAL})
+		records, _, err := r.List(Query{Kind: kind, Within: parent.IDs, Limit: limit, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL}})
 		if err != nil {
 			return nil, err
 		}

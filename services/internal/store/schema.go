@@ -24,10 +24,13 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"cidsistem.example/proto/catalog"
 )
 
 var (
@@ -83,8 +86,31 @@ var migrations = []struct {
 		return errors.Join(
 			makeBuckets(tx, bucketLocal, bucketAudit, bucketAuditHeads),
 			tx.Bucket(bucketMeta).Put(metaAudit, noAudit.encode()),
+			indexFiles(tx),
 		)
 	}},
+}
+
+// indexFiles makes the entries of documents by their files, which the first
+// layout did not have.
+func indexFiles(tx *bolt.Tx) error {
+	indices := indexChanges{}
+	prefix := recordPrefix(catalog.ByCollection("documents"), nil)
+	c := tx.Bucket(bucketRecords).Cursor()
+	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		name, err := decodeRecordKey(k)
+		if err != nil {
+			return err
+		}
+		record, err := decodeRecord(name, v)
+		if err != nil {
+			return err
+		}
+		for entry := range indexEntries(record) {
+			indices[entry] = true
+		}
+	}
+	return indices.apply(tx)
 }
 
 func makeBuckets(tx *bolt.Tx, names ...[]byte) error {

@@ -19,6 +19,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/store"
 )
@@ -97,7 +98,7 @@ func TestLayout1OfANode(t *testing.T) {
 	must(t, s.View(func(r store.Reader) error {
 		for _, collection := range []string{"organizations", "services"} {
 			records, _, err := r.List(store.Query{
-				Kind: kind(collection), Within: []string{"marsala"}, Limit: 10, ShowDeleted: true, Reader: registryv1.Visibility_LOCAL,
+				Kind: kind(collection), Within: []string{"marsala"}, Limit: 10, ShowDeleted: true, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL},
 			})
 			must(t, err)
 			for _, record := range records {
@@ -109,7 +110,7 @@ func TestLayout1OfANode(t *testing.T) {
 			t.Errorf("referrers %v", referrers)
 		}
 		due, _, _ := r.List(store.Query{
-			Kind: kind("services"), Within: []string{"marsala"}, Limit: 10, Reader: registryv1.Visibility_LOCAL,
+			Kind: kind("services"), Within: []string{"marsala"}, Limit: 10, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL},
 			DueBefore: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
 		})
 		if len(due) != 1 || nameOf(due[0]) != "comuni/marsala/services/trasporto" {

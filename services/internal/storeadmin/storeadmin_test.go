@@ -55,7 +55,7 @@ func TestStoreService(t *testing.T) {
 
 	stats, err := client.GetStoreStats(t.Context(), &adminv1.GetStoreStatsRequest{})
 	must(t, err)
-	if stats.GetServerId() != "marsala" || stats.GetHeadRevision() != 300 || stats.GetFloorRevision() != 0 || stats.GetRecords()["services"] != 300 || stats.GetSchemaVersion() != 1 {
+	if stats.GetServerId() != "marsala" || stats.GetHeadRevision() != 300 || stats.GetFloorRevision() != 0 || stats.GetRecords()["services"] != 300 || stats.GetSchemaVersion() != int32(store.SchemaVersion()) {
 		t.Errorf("stats %v", stats)
 	}
 	info, err := os.Stat(options.Path)

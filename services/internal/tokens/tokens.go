@@ -16,7 +16,6 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"cidsistem.example/proto/gen/annotationsv1"
 	"cidsistem.example/proto/gen/identityv1"
@@ -52,7 +51,7 @@ type Claims struct {
 // private are the claims beyond those of RFC 7519.
 type private struct {
 	Session string   `json:"sid"`
-	Grants  []string `json:"grants,omitempty"` // identityv1.Grant as JSON
+	Grants  []string `json:"grants,omitempty"` // "EDITOR comuni/marsala"
 	Methods []string `json:"amr,omitempty"`
 }
 
@@ -74,11 +73,7 @@ func Sign(key ed25519.PrivateKey, keyID string, claims Claims) (string, error) {
 	}
 	own := private{Session: claims.Session, Methods: claims.Methods}
 	for _, grant := range claims.Grants {
-		text, err := protojson.Marshal(grant)
-		if err != nil {
-			return "", fmt.Errorf("write a grant: %w", err)
-		}
-		own.Grants = append(own.Grants, string(text))
+		own.Grants = append(own.Grants, grant.GetRole().String()+" "+grant.GetScope())
 	}
 	return jwt.Signed(signer).Claims(jwt.Claims{
 		Issuer: claims.Issuer, Subject: claims.Account, Audience: claims.Audience,
@@ -201,10 +196,8 @@ func (v *Verifier) check(public jwt.Claims, own private) (*Claims, error) {
 		IssueTime: public.IssuedAt.Time(), ExpireTime: public.Expiry.Time(),
 	}
 	for _, text := range own.Grants {
-		grant := &identityv1.Grant{}
-		if err := protojson.Unmarshal([]byte(text), grant); err != nil {
-			return nil, fmt.Errorf("%w: a grant cannot be read", ErrInvalid)
-		}
+		role, scope, _ := strings.Cut(text, " ")
+		grant := &identityv1.Grant{Role: annotationsv1.Role(annotationsv1.Role_value[role]), Scope: scope}
 		if Grantable(public.Issuer, grant) {
 			claims.Grants = append(claims.Grants, grant)
 		}
