@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/audit"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/tokens"
 	"cidsistem.example/services/platform/grpcserver"
@@ -170,25 +170,7 @@ func (a *Accounts) SignHead(place store.AuditPlace, when store.Stamp) (*auditv1.
 	if err != nil {
 		return nil, err
 	}
-	head := &auditv1.AuditHead{
-		Node: a.name(), Sequence: place.Sequence, Hash: place.Hash, SignTime: timestamppb.New(when.Time), PublicKey: key.public(),
-	}
-	head.Signature = ed25519.Sign(key.private(), signedHead(head))
-	return head, nil
-}
-
-// VerifyHead tells whether a head of an audit log's chain was signed with the key
-// that it names.
-func VerifyHead(head *auditv1.AuditHead) bool {
-	return len(head.GetPublicKey()) == ed25519.PublicKeySize && ed25519.Verify(head.GetPublicKey(), signedHead(head), head.GetSignature())
-}
-
-// signedHead are the bytes that the contract says are signed.
-func signedHead(head *auditv1.AuditHead) []byte {
-	out := []byte("cid-audit-head\x00" + head.GetNode() + "\x00")
-	out = binary.BigEndian.AppendUint64(out, uint64(head.GetSequence()))                     //nolint:gosec // never negative
-	out = binary.BigEndian.AppendUint64(out, uint64(head.GetSignTime().AsTime().UnixNano())) //nolint:gosec // after 1970
-	return append(out, head.GetHash()...)
+	return audit.SignHead(key.private(), a.name(), place, when), nil
 }
 
 // WatchKeys sends the keys and the ended sessions, and again when they change.

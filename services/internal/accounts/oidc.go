@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +18,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/gen/annotationsv1"
 	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/store"
@@ -22,20 +27,35 @@ import (
 
 // OIDC says at which issuer persons can sign in, and what it says of them.
 type OIDC struct {
-	// Issuer is its address, under which its metadata are.
-	Issuer string
-	// ClientID and ClientSecret are this server's there.
-	ClientID, ClientSecret string
+	// Issuer is its address, under which its metadata are: https, or loopback.
+	Issuer string `yaml:"issuer"`
+	// ClientID is this server's there, ClientSecretFile the file with its secret;
+	// empty for a client that has none.
+	ClientID         string `yaml:"client_id"`
+	ClientSecretFile string `yaml:"client_secret_file"`
 	// RedirectURL is the page of the portal to which the browser comes back.
-	RedirectURL string
+	RedirectURL string `yaml:"redirect_url"`
 	// Scopes besides "openid".
-	Scopes []string
+	Scopes []string `yaml:"scopes"`
 	// RoleClaim is the claim of the ID token, a text or a list of texts, whose
 	// values give the person's grants, in the place of those of the account; empty:
 	// the account's grants stay.
-	RoleClaim string
+	RoleClaim string `yaml:"role_claim"`
 	// Roles are the grants by value of the claim.
-	Roles map[string][]*identityv1.Grant
+	Roles []ClaimedRole `yaml:"roles"`
+}
+
+// A ClaimedRole is a grant for a value of the role claim.
+type ClaimedRole struct {
+	Value string `yaml:"value"`
+	// Role by its name in the contract, for example "EDITOR".
+	Role string `yaml:"role"`
+	// Scope of the role, for example "comuni/marsala".
+	Scope string `yaml:"scope"`
+}
+
+func (r ClaimedRole) grant() *identityv1.Grant {
+	return &identityv1.Grant{Role: annotationsv1.Role(annotationsv1.Role_value[r.Role]), Scope: r.Scope}
 }
 
 // patience is how long the issuer has for an answer.
@@ -44,6 +64,7 @@ const patience = 10 * time.Second
 // An oidcClient talks to the issuer.
 type oidcClient struct {
 	settings OIDC
+	secret   string
 	now      func() time.Time
 	http     *http.Client
 
@@ -52,17 +73,32 @@ type oidcClient struct {
 }
 
 func (o OIDC) open(server string, now func() time.Time) (*oidcClient, error) {
-	for value, grants := range o.Roles {
-		for _, g := range grants {
-			if !tokens.Grantable(server, g) {
-				return nil, fmt.Errorf("the value %q of the claim gives %s over %s, which is not for %s to give", value, g.GetRole(), g.GetScope(), server)
-			}
+	for _, r := range o.Roles {
+		if !tokens.Grantable(server, r.grant()) {
+			return nil, fmt.Errorf("the value %q of the claim gives the role %q over %q, which is not for %s to give", r.Value, r.Role, r.Scope, server)
 		}
 	}
-	if o.Issuer == "" || o.ClientID == "" || o.RedirectURL == "" {
-		return nil, errors.New("the issuer, the client id and the redirect address are needed")
+	if o.ClientID == "" || o.RedirectURL == "" {
+		return nil, errors.New("the client id and the redirect address are needed")
 	}
-	return &oidcClient{settings: o, now: now, http: &http.Client{Timeout: patience}}, nil
+	address, err := url.Parse(o.Issuer)
+	if err != nil || address.Scheme != "https" && !loopback(address.Hostname()) {
+		return nil, fmt.Errorf("the issuer %q is not an https address", o.Issuer)
+	}
+	client := &oidcClient{settings: o, now: now, http: &http.Client{Timeout: patience}}
+	if o.ClientSecretFile != "" {
+		secret, err := os.ReadFile(o.ClientSecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the client secret: %w", err)
+		}
+		client.secret = strings.TrimSpace(string(secret))
+	}
+	return client, nil
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() || host == "localhost"
 }
 
 // discover reads the issuer's metadata, once.
@@ -84,7 +120,7 @@ func (o *oidcClient) discover() (*oidc.Provider, error) {
 
 func (o *oidcClient) config(provider *oidc.Provider) *oauth2.Config {
 	return &oauth2.Config{
-		ClientID: o.settings.ClientID, ClientSecret: o.settings.ClientSecret, Endpoint: provider.Endpoint(), RedirectURL: o.settings.RedirectURL,
+		ClientID: o.settings.ClientID, ClientSecret: o.secret, Endpoint: provider.Endpoint(), RedirectURL: o.settings.RedirectURL,
 		Scopes: append([]string{oidc.ScopeOpenID}, o.settings.Scopes...),
 	}
 }
@@ -107,8 +143,9 @@ func (o *oidcClient) grants(claims map[string]any) (grants []grant, replaced boo
 		}
 	}
 	for _, value := range values {
-		for _, m := range o.settings.Roles[value] {
-			if g := (grant{m.GetRole(), m.GetScope()}); !slices.Contains(grants, g) {
+		for _, r := range o.settings.Roles {
+			m := r.grant()
+			if g := (grant{m.GetRole(), m.GetScope()}); r.Value == value && !slices.Contains(grants, g) {
 				grants = append(grants, g)
 			}
 		}
