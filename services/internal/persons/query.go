@@ -38,25 +38,26 @@ func (q Query) empty() bool { return len(q.words) == 0 }
 // A Field is a text and where it stands.
 type Field struct{ Path, Text string }
 
-// In returns the paths of the fields that have any of the words, nil when not
-// all words are in some field.
+// In returns the paths of the fields that have the telephone number or any of the
+// words, nil when not all words are in some field.
 func (q Query) In(fields ...Field) []string {
 	var paths []string
 	missing := slices.Clone(q.words)
 	for _, field := range fields {
-		text := fold(field.Text)
-		has := func(word string) bool { return strings.Contains(text, word) }
-		if q.digits != "" && strings.Contains(onlyDigits(text), q.digits) {
-			missing = nil
-			paths = append(paths, field.Path)
+		if q.digits != "" {
+			if strings.Contains(onlyDigits(field.Text), q.digits) {
+				paths = append(paths, field.Path)
+			}
 			continue
 		}
+		text := fold(field.Text)
+		has := func(word string) bool { return strings.Contains(text, word) }
 		if slices.ContainsFunc(q.words, has) {
 			missing = slices.DeleteFunc(missing, has)
 			paths = append(paths, field.Path)
 		}
 	}
-	if len(missing) > 0 {
+	if q.digits == "" && len(missing) > 0 {
 		return nil
 	}
 	return paths
