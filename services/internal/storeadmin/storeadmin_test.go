@@ -16,11 +16,13 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
+	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/adminv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/files"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/storeadmin"
+	"cidsistem.example/services/internal/vault"
 	"cidsistem.example/services/platform/grpcclient"
 	"cidsistem.example/services/platform/grpcserver"
 )
@@ -121,6 +123,55 @@ func TestStoreService(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "files", file.SHA256[:2], file.SHA256), []byte("contenT"), 0o600))
 	if problems := check(); len(problems) != 1 || !strings.Contains(problems[0], file.SHA256) {
 		t.Errorf("a file whose bytes have changed: %v", problems)
+	}
+}
+
+// RotateKeys leaves what is sealed readable, and says in the audit log that it
+// began and that it ended.
+func TestRotateKeys(t *testing.T) {
+	dir := t.TempDir()
+	options := store.Options{Path: filepath.Join(dir, "registry.db"), ServerID: "marsala", Comune: "marsala", NoSync: true, Logger: quiet()}
+	s, err := store.Open(options)
+	must(t, err)
+	defer func() { _ = s.Close() }()
+	without := serve(t, storeadmin.NewServer(s, options.Path, nil))
+	if _, err := without.RotateKeys(t.Context(), &adminv1.RotateKeysRequest{}); apierror.Reason(err) != registryv1.ErrorReason_NOT_SUPPORTED_HERE {
+		t.Errorf("a server without a vault: %v", err)
+	}
+	v, err := vault.Open(t.Context(), s, filepath.Join(dir, "master.key"))
+	must(t, err)
+	key := store.LocalKey{Area: "requests", ID: "r1"}
+	_, err = s.Commit(t.Context(), store.Request{}, nil, func(store.Reader, store.Stamp) (store.Outcome, error) {
+		sealed, err := v.Seal(key, []byte("value"))
+		return store.Outcome{Local: []store.LocalPut{{Key: key, Value: sealed}}}, err
+	})
+	must(t, err)
+	read := func() (sealed []byte) {
+		must(t, s.View(func(r store.Reader) error { sealed = r.Local(key); return nil }))
+		return sealed
+	}
+	before := read()
+	client := serve(t, storeadmin.NewServer(s, options.Path, nil).WithVault(v))
+	answer, err := client.RotateKeys(t.Context(), &adminv1.RotateKeysRequest{})
+	must(t, err)
+	if answer.GetEntries() != 1 || string(read()) == string(before) {
+		t.Errorf("%d entries have new keys", answer.GetEntries())
+	}
+	if value, err := v.Open(key, read()); err != nil || string(value) != "value" {
+		t.Errorf("the entry opens as %q (%v)", value, err)
+	}
+	var stages []string
+	must(t, s.View(func(r store.Reader) error {
+		for entry, err := range r.AuditEntries(0, false) {
+			if err != nil || entry.GetAction() != "cidsistem.admin.v1.StoreService/RotateKeys" || entry.GetActor() != "local" {
+				t.Errorf("the audit log has %v (%v)", entry, err)
+			}
+			stages = append(stages, entry.GetReason())
+		}
+		return nil
+	}))
+	if strings.Join(stages, " ") != "begun done" {
+		t.Errorf("the audit log has %v", stages)
 	}
 }
 
