@@ -36,8 +36,8 @@ type AuditServiceClient interface {
 	// Streams all entries of a time, the oldest first, with what is needed to
 	// verify them elsewhere.
 	ExportAuditEntries(ctx context.Context, in *ExportAuditEntriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAuditEntriesResponse], error)
-	// Gets the newest signed head of the chain. Who keeps it can tell later that
-	// the log was cut off or rewritten: other servers do, and so can an auditor.
+	// Gets the newest signed head of the chain. Whoever keeps it elsewhere can tell
+	// later that the log was cut off or rewritten.
 	GetAuditHead(ctx context.Context, in *GetAuditHeadRequest, opts ...grpc.CallOption) (*AuditHead, error)
 }
 
@@ -100,8 +100,8 @@ type AuditServiceServer interface {
 	// Streams all entries of a time, the oldest first, with what is needed to
 	// verify them elsewhere.
 	ExportAuditEntries(*ExportAuditEntriesRequest, grpc.ServerStreamingServer[ExportAuditEntriesResponse]) error
-	// Gets the newest signed head of the chain. Who keeps it can tell later that
-	// the log was cut off or rewritten: other servers do, and so can an auditor.
+	// Gets the newest signed head of the chain. Whoever keeps it elsewhere can tell
+	// later that the log was cut off or rewritten.
 	GetAuditHead(context.Context, *GetAuditHeadRequest) (*AuditHead, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }

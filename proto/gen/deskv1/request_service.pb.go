@@ -416,7 +416,7 @@ type CreateRequestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The request.
 	Request *Request `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
-	// The private code to follow it with. The server keeps no copy: whoever loses
+	// The private code to follow it with, good for nothing else. Whoever loses
 	// it asks the desk.
 	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields

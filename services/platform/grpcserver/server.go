@@ -102,7 +102,7 @@ func New(options Options) *Server {
 		}))
 	}
 	if options.TLS != nil {
-		grpcOptions = append(grpcOptions, grpc.Creds(credentials.NewTLS(options.TLS)))
+		grpcOptions = append(grpcOptions, grpc.Creds(newReporting(credentials.NewTLS(options.TLS), options.Logger)))
 	}
 	server.Server = grpc.NewServer(grpcOptions...)
 	grpc_health_v1.RegisterHealthServer(server.Server, server.health)
