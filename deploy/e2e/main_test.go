@@ -114,6 +114,22 @@ func (f *federation) showLogs(t *testing.T) {
 	}
 }
 
+// logs are those of all processes, by name.
+func (f *federation) logs(t *testing.T) map[string][]byte {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(f.dir, "logs", "*.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{}
+	for _, path := range paths {
+		if all[filepath.Base(path)], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
 // conn connects to a server as the administrator.
 func (f *federation) conn(t *testing.T, id string) *grpc.ClientConn {
 	t.Helper()
