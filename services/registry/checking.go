@@ -101,6 +101,13 @@ func (w *change) checkFiles(document *registryv1.Document) error {
 		if file.GetSizeBytes() != info.Size {
 			return apierror.Invalid(at+".sizeBytes", fmt.Sprintf("is %d, the uploaded file has %d bytes", file.GetSizeBytes(), info.Size))
 		}
+		problem, err := w.node.files.CheckType(file.GetSha256(), file.GetMediaType())
+		if err != nil {
+			return err
+		}
+		if problem != "" {
+			return apierror.Invalid(at+".mediaType", problem)
+		}
 	}
 	return nil
 }

@@ -170,7 +170,7 @@ func TestDocumentsNeedTheirFiles(t *testing.T) {
 	n := marsala(t, registry.Options{})
 	content := []byte("Regolamento")
 	document := func(edit func(*registryv1.FileReference)) (*registryv1.Document, error) {
-		ref := &registryv1.FileReference{Sha256: sumOf(content), FileName: "regolamento.pdf", MediaType: "application/pdf", SizeBytes: int64(len(content))}
+		ref := &registryv1.FileReference{Sha256: sumOf(content), FileName: "regolamento.txt", MediaType: "text/plain", SizeBytes: int64(len(content))}
 		edit(ref)
 		return n.documents.CreateDocument(t.Context(), &registryv1.CreateDocumentRequest{
 			Parent: "comuni/marsala", Document: &registryv1.Document{Title: italian("Regolamento"), Kind: registryv1.Document_REGULATION, Files: []*registryv1.FileReference{ref}},

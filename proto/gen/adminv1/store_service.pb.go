@@ -500,12 +500,12 @@ const file_cidsistem_admin_v1_store_service_proto_rawDesc = "" +
 	"backupTime\"\x13\n" +
 	"\x11RotateKeysRequest\".\n" +
 	"\x12RotateKeysResponse\x12\x18\n" +
-	"\aentries\x18\x01 \x01(\x03R\aentries2\xb3\x03\n" +
+	"\aentries\x18\x01 \x01(\x03R\aentries2\xb5\x03\n" +
 	"\fStoreService\x12l\n" +
 	"\rGetStoreStats\x12(.cidsistem.admin.v1.GetStoreStatsRequest\x1a).cidsistem.admin.v1.GetStoreStatsResponse\"\x06»\x18\x02@\x01\x12c\n" +
 	"\n" +
-	"CheckStore\x12%.cidsistem.admin.v1.CheckStoreRequest\x1a&.cidsistem.admin.v1.CheckStoreResponse\"\x06»\x18\x02@\x01\x12k\n" +
-	"\fStreamBackup\x12'.cidsistem.admin.v1.StreamBackupRequest\x1a(.cidsistem.admin.v1.StreamBackupResponse\"\x06»\x18\x02@\x010\x01\x12c\n" +
+	"CheckStore\x12%.cidsistem.admin.v1.CheckStoreRequest\x1a&.cidsistem.admin.v1.CheckStoreResponse\"\x06»\x18\x02@\x01\x12m\n" +
+	"\fStreamBackup\x12'.cidsistem.admin.v1.StreamBackupRequest\x1a(.cidsistem.admin.v1.StreamBackupResponse\"\b»\x18\x048\x01@\x010\x01\x12c\n" +
 	"\n" +
 	"RotateKeys\x12%.cidsistem.admin.v1.RotateKeysRequest\x1a&.cidsistem.admin.v1.RotateKeysResponse\"\x06»\x18\x02@\x01B-Z+cidsistem.example/proto/gen/adminv1;adminv1b\x06proto3"
 

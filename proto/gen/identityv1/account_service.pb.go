@@ -531,11 +531,11 @@ const file_cidsistem_identity_v1_account_service_proto_rawDesc = "" +
 	"\x15InviteAccountResponse\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime2\xd3\a\n" +
-	"\x0eAccountService\x12\x8a\x01\n" +
+	"expireTime2\xd7\a\n" +
+	"\x0eAccountService\x12\x8c\x01\n" +
 	"\n" +
-	"GetAccount\x12(.cidsistem.identity.v1.GetAccountRequest\x1a\x1e.cidsistem.identity.v1.Account\"2»\x18\t\x12\x01\x06*\x04name\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=nodes/*/accounts/*}\x12\x9d\x01\n" +
-	"\fListAccounts\x12*.cidsistem.identity.v1.ListAccountsRequest\x1a+.cidsistem.identity.v1.ListAccountsResponse\"4»\x18\v\x12\x01\x06*\x06parent\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{parent=nodes/*}/accounts\x12\x9b\x01\n" +
+	"GetAccount\x12(.cidsistem.identity.v1.GetAccountRequest\x1a\x1e.cidsistem.identity.v1.Account\"4»\x18\v\x12\x01\x06*\x04name8\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=nodes/*/accounts/*}\x12\x9f\x01\n" +
+	"\fListAccounts\x12*.cidsistem.identity.v1.ListAccountsRequest\x1a+.cidsistem.identity.v1.ListAccountsResponse\"6»\x18\r\x12\x01\x06*\x06parent8\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{parent=nodes/*}/accounts\x12\x9b\x01\n" +
 	"\rCreateAccount\x12+.cidsistem.identity.v1.CreateAccountRequest\x1a\x1e.cidsistem.identity.v1.Account\"=»\x18\v\x12\x01\x06*\x06parent\x82\xd3\xe4\x93\x02(:\aaccount\"\x1d/v1/{parent=nodes/*}/accounts\x12\xa9\x01\n" +
 	"\rUpdateAccount\x12+.cidsistem.identity.v1.UpdateAccountRequest\x1a\x1e.cidsistem.identity.v1.Account\"K»\x18\x11\x12\x01\x06*\faccount.name\x82\xd3\xe4\x93\x020:\aaccount2%/v1/{account.name=nodes/*/accounts/*}\x12\x9e\x01\n" +
 	"\rDeleteAccount\x12+.cidsistem.identity.v1.DeleteAccountRequest\x1a,.cidsistem.identity.v1.DeleteAccountResponse\"2»\x18\t\x12\x01\x06*\x04name\x82\xd3\xe4\x93\x02\x1f*\x1d/v1/{name=nodes/*/accounts/*}\x12\xa8\x01\n" +

@@ -26,6 +26,8 @@ const (
 	defaultTimeout         = 10 * time.Second
 	drainWithin            = 10 * time.Second
 	handshakeWithin        = 10 * time.Second
+	// maxStreams bounds the calls in flight on one connection: many more than a gateway or an ufficio comune has at a time.
+	maxStreams = 2000
 
 	// workers keep the stacks that calls made them grow, which a new goroutine for each call would pay for again; a call that finds
 	// none idle still gets one of its own.
@@ -86,6 +88,7 @@ func New(options Options) *Server {
 	grpcOptions := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(unary...),
 		grpc.ChainStreamInterceptor(stream...),
+		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxRecvMsgSize(options.MaxMessageBytes),
 		grpc.MaxSendMsgSize(options.MaxMessageBytes),
 		grpc.ConnectionTimeout(handshakeWithin),
