@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 PROGRAMS := ./services/registry/cmd/registryd ./services/ufficiocomune/cmd/ufficiod ./services/cidctl \
             ./gateway/cmd/gatewayd ./deploy/cmd/cid-demo ./deploy/cmd/cid-pki ./deploy/cmd/cid-seed ./deploy/cmd/cid-bench
 
-.PHONY: help build demo demo-cut demo-heal test unit e2e lint generate stale fuzz bench soak clean
+.PHONY: help build demo demo-cut demo-heal test unit e2e lint generate stale vuln fuzz bench soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ generate: ## generate all code that follows from the contract
 
 stale: ## fail when generated code is stale
 	proto/tools/stale.sh
+
+vuln: ## look for known weaknesses of dependencies; needs the Go vulnerability database (GOVULNDB)
+	for module in proto services/platform services gateway deploy; do (cd $$module && GOWORK=off $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...) || exit; done
 
 fuzz: ## run every fuzz target for FUZZTIME
 	FUZZTIME=$(FUZZTIME) deploy/fuzz.sh
