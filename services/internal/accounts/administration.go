@@ -429,4 +429,3 @@ func (a *Accounts) Bootstrap(ctx context.Context, login, displayName string, for
 	}
 	return code, nil
 }
-

@@ -357,4 +357,3 @@ func FuzzTextFromOutside(f *testing.F) {
 		}
 	})
 }
-

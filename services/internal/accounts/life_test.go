@@ -134,7 +134,8 @@ func TestLifeOfAnAccount(t *testing.T) {
 		{Grants: []*identityv1.Grant{{Role: annotationsv1.Role_EDITOR, Scope: "comuni/trapani"}}},
 		{Grants: []*identityv1.Grant{{Role: annotationsv1.Role_EDITOR, Scope: "comuni/-"}}},
 		{Grants: []*identityv1.Grant{{Role: annotationsv1.Role_NODE_ADMINISTRATOR, Scope: "nodes/trapani"}}},
-		{Login: "due parole"}, {State: identityv1.Account_INVITED},
+		{Login: "due parole"},
+		{State: identityv1.Account_INVITED},
 	} {
 		_, err := update(m)
 		refused(t, err, registryv1.ErrorReason_INVALID_FIELDS)

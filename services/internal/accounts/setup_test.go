@@ -280,4 +280,3 @@ func (s *server) bytes() []byte {
 	must(s.t, err)
 	return append(data, s.log.Bytes()...)
 }
-

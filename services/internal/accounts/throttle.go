@@ -73,7 +73,9 @@ type charge struct {
 func (t *throttle) from(source string) charge { return charge{ledger: t.sources, key: source} }
 
 // pair counts for one login from one source.
-func (t *throttle) pair(login, source string) charge { return charge{ledger: t.pairs, key: login + " " + source} }
+func (t *throttle) pair(login, source string) charge {
+	return charge{ledger: t.pairs, key: login + " " + source}
+}
 
 // admit begins an attempt, or refuses it for a while.
 func (t *throttle) admit(charges ...charge) (*attempt, error) {
