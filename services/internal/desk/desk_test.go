@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -474,6 +475,30 @@ func TestPurge(t *testing.T) {
 	if diff := cmp.Diff(empty, o.localEntries()); diff != "" {
 		t.Errorf("something stays:\n%s", diff)
 	}
+}
+
+// What a stranger gives as a purpose is not taken into the audit log, where
+// nothing is ever erased.
+func TestStrangersDoNotWriteTheLog(t *testing.T) {
+	o := open(t)
+	p, err := policy.New("marsala", "marsala", tokens.NewVerifier("marsala", o.clock.Now))
+	must(t, err)
+	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("cid-reader", "PUBLIC", "cid-purpose", "per Nome Cognome"))
+	caller, err := p.Authenticate(ctx)
+	must(t, err)
+	if caller.Entry("x", "", auditv1.AuditEntry_DONE).GetReason() == "" {
+		t.Fatal("the caller has no purpose")
+	}
+	_, err = o.CreateRequest(policy.With(t.Context(), caller), &deskv1.CreateRequestRequest{Parent: parent, Request: question()})
+	must(t, err)
+	must(t, o.store.View(func(r store.Reader) error {
+		for entry, err := range r.AuditEntries(0, false) {
+			if err != nil || entry.GetReason() != "" {
+				t.Errorf("the audit log has %v (%v)", entry, err)
+			}
+		}
+		return nil
+	}))
 }
 
 // Codes outlive a restart and a rotation of the keys.
