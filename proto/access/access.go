@@ -96,6 +96,19 @@ func (r Rule) AboutOf(request proto.Message) string {
 	return m.Get(r.about[len(r.about)-1]).String()
 }
 
+// AboutField is the field of a request without the name that it must have, with
+// JSON names: the part that is missing, where it has several.
+func (r Rule) AboutField() string {
+	var path []string
+	for _, fd := range r.about {
+		path = append(path, fd.JSONName())
+		if fd.ContainingOneof() != nil {
+			break
+		}
+	}
+	return strings.Join(path, ".")
+}
+
 // Covers tells whether a scope contains what a call is about: itself and what is
 // inside it. "comuni/-" is for calls about the whole federation; no comune is
 // inside it, since nobody has power over them all.

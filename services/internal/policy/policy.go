@@ -148,12 +148,16 @@ func (p *Policy) Admit(c *Caller, rule access.Rule) error {
 // about. It notes on the caller what the call is limited to.
 func (p *Policy) Decide(c *Caller, rule access.Rule, request proto.Message) error {
 	about := rule.AboutOf(request)
+	nothing := about == "" && rule.GetAbout() != ""
 	if about == "" {
 		about = "nodes/" + p.server
 	}
 	c.rule, c.about = rule, about
 	if c.Local || rule.GetAnyone() || c.Server != nil {
 		return nil
+	}
+	if nothing {
+		return apierror.Invalid(rule.AboutField(), "is missing")
 	}
 	if rule.GetSelf() && about == c.Person.Issuer {
 		return nil

@@ -180,7 +180,7 @@ func TestWhoMayCall(t *testing.T) {
 		{"an editor", "gateway", editor, nil, registryv1.ServiceService_CreateService_FullMethodName, create, ok},
 		{"an editor through the office", "ufficio", editor, []string{"NETWORK"}, registryv1.ServiceService_CreateService_FullMethodName, create, ok},
 		{"an editor elsewhere", "gateway", editor, nil, registryv1.ServiceService_CreateService_FullMethodName, &registryv1.CreateServiceRequest{Parent: "comuni/pantelleria"}, forbidden},
-		{"an editor of nothing", "gateway", editor, nil, registryv1.ServiceService_CreateService_FullMethodName, &registryv1.CreateServiceRequest{}, forbidden},
+		{"an editor of nothing", "gateway", editor, nil, registryv1.ServiceService_CreateService_FullMethodName, &registryv1.CreateServiceRequest{}, registryv1.ErrorReason_INVALID_FIELDS},
 		{"a planner", "gateway", planner, nil, registryv1.ServiceService_CreateService_FullMethodName, create, forbidden},
 		{"a planner", "gateway", planner, nil, registryv1.PlanService_CreatePlan_FullMethodName, &registryv1.CreatePlanRequest{Parent: "comuni/marsala"}, ok},
 		{"a body", "gateway", body, nil, registryv1.ServiceService_CreateService_FullMethodName, create, ok},

@@ -96,7 +96,7 @@ func (v *visit) request(method string, message any) error {
 	if !ok {
 		return nil
 	}
-	if !v.ruled || !named(v.rule.AboutOf(m)) {
+	if about := v.rule.AboutOf(m); !v.ruled || !nameForm.MatchString(about) || (about == "" && v.rule.GetAbout() != "") {
 		if err := v.guard.Validate(m, ""); err != nil || !v.ruled {
 			return err
 		}
@@ -107,10 +107,8 @@ func (v *visit) request(method string, message any) error {
 	return v.guard.Validate(m, "")
 }
 
-var nameForm = regexp.MustCompile(`^([a-z]{2,40}/(-|[a-z][a-z0-9-]{1,62})(/|$))*$`)
-
-// named tells whether a text is a name, or empty.
-func named(text string) bool { return nameForm.MatchString(text) }
+// nameForm is that of a name, or of nothing.
+var nameForm = regexp.MustCompile(`^([a-z]{2,40}/[a-z][a-z0-9-]{1,62}(/|$))*$`)
 
 // refused notes a refusal, whoever decided it.
 func (v *visit) refused(method string, err error) error {
