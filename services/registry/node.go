@@ -114,6 +114,9 @@ func (n *Node) Close() error {
 	if n.search != nil {
 		err = n.search.Close()
 	}
+	if n.trust != nil {
+		err = errors.Join(err, n.trust.Close())
+	}
 	return errors.Join(err, n.store.Close())
 }
 

@@ -156,6 +156,9 @@ func (o *Office) Close() error {
 	if o.search != nil {
 		problems = append(problems, o.search.Close())
 	}
+	if o.trust != nil {
+		problems = append(problems, o.trust.Close())
+	}
 	return errors.Join(append(problems, o.store.Close())...)
 }
 

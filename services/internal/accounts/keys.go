@@ -101,6 +101,7 @@ func (c *change) renewKeys() error {
 		return err
 	}
 	c.publish = true
+	c.audit(audit.KeyEntry(c.a.name(), key.public())) // which signs the log's heads from now on
 	return c.put(store.LocalKey{Area: areaKeys, ID: key.ID}, key)
 }
 

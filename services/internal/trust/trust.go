@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -60,7 +61,7 @@ type Trust struct {
 	store *store.Store
 }
 
-// Open opens all of it for a server. Closing the store is what closes it.
+// Open opens all of it for a server.
 func Open(ctx context.Context, options Options) (*Trust, error) {
 	t := &Trust{store: options.Store, Verifier: tokens.NewVerifier(options.Store.ServerID(), options.Store.Now)}
 	keyFile := options.Settings.KeyFile
@@ -107,6 +108,20 @@ func (t *Trust) Validate(message proto.Message, path string) error {
 
 // Node names the server where accounts and audit entries stand: "nodes/{node}".
 func (t *Trust) Node() string { return "nodes/" + t.store.ServerID() }
+
+// Close writes and signs what the audit log still lacks, when no call is under
+// way any more and before the store is closed.
+func (t *Trust) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	if err := t.store.Err(); err != nil {
+		return nil // fenced: what is there is told by the next start
+	}
+	return t.Audit.Flush(ctx)
+}
+
+// closeWithin is how long the last entries may take.
+const closeWithin = 5 * time.Second
 
 // Tasks are what it does by itself while the server runs.
 func (t *Trust) Tasks() []lifecycle.Task { return append(t.Audit.Tasks(), t.Accounts.Tasks()...) }
