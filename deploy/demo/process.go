@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,6 +38,7 @@ func (p *Process) Start() error {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	command := exec.Command(p.binary, "--config", p.settings)
+	command.Env = environment()
 	command.Stdout, command.Stderr = out, out
 	// Ctrl-C reaches the whole group of the terminal; the servers are stopped in
 	// order by us instead.
@@ -75,6 +77,7 @@ func (p *Process) PID() int {
 // the process, for example Run(ctx, "restore", "--from", file).
 func (p *Process) Run(ctx context.Context, arguments ...string) error {
 	command := exec.CommandContext(ctx, p.binary, append(arguments, "--config", p.settings)...)
+	command.Env = environment()
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w\n%s", p.name, strings.Join(arguments, " "), err, out)
 	}
@@ -137,4 +140,15 @@ func tail(path string, lines int) string {
 	}
 	all := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	return "  " + strings.Join(all[max(0, len(all)-lines):], "\n  ")
+}
+
+// handedOn are the settings of the environment that are for every process of the
+// demo; all others, such as CID_DATA_DIR, are for the demo alone.
+var handedOn = []string{"CID_ADMIN_ADDR", "CID_LOG_LEVEL", "CID_LOG_FORMAT"}
+
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return strings.HasPrefix(name, "CID_") && !slices.Contains(handedOn, name)
+	})
 }

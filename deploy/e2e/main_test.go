@@ -48,6 +48,10 @@ func runAll(m *testing.M) (code int, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
+	// What is set for who runs the tests is not for the servers under test.
+	if err := os.Setenv("CID_DATA_DIR", filepath.Join(dir, "of-somebody-else")); err != nil {
+		return 0, err
+	}
 	code = m.Run()
 	return code, stopShared()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"cidsistem.example/proto/access"
 	"cidsistem.example/proto/gen/annotationsv1"
@@ -44,7 +45,7 @@ func rulesCommand() *cobra.Command {
 // accountsCommand looks after the accounts of a server.
 func accountsCommand(link *connection) *cobra.Command {
 	command := &cobra.Command{Use: "accounts", Short: "Look after the accounts of a server"}
-	command.AddCommand(accountsList(link), accountsAdd(link), accountsInvite(link))
+	command.AddCommand(accountsList(link), accountsAdd(link), accountsInvite(link), accountsSuspend(link), accountsDelete(link))
 	return command
 }
 
@@ -120,6 +121,48 @@ func accountsInvite(link *connection) *cobra.Command {
 	}
 	command.Flags().StringVar(&site, "site", "", "address of the portal, for the link")
 	command.Flags().BoolVar(&reset, "reset-factors", false, "forget the second factors too, for who lost them")
+	return command
+}
+
+func accountsSuspend(link *connection) *cobra.Command {
+	var back bool
+	command := &cobra.Command{
+		Use: "suspend ACCOUNT", Short: "Let an account sign in no more, and end its sessions", Args: cobra.ExactArgs(1),
+		RunE: link.call(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			state := identityv1.Account_SUSPENDED
+			if back {
+				state = identityv1.Account_ACTIVE
+			}
+			changed, err := identityv1.NewAccountServiceClient(conn).UpdateAccount(ctx, &identityv1.UpdateAccountRequest{
+				Account: &identityv1.Account{Name: args[0], State: state}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"state"}},
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Println(changed.GetName() + " is " + changed.GetState().String())
+			return err
+		}),
+	}
+	command.Flags().BoolVar(&back, "undo", false, "let it sign in again")
+	return command
+}
+
+func accountsDelete(link *connection) *cobra.Command {
+	var sure bool
+	command := &cobra.Command{
+		Use: "delete ACCOUNT", Short: "Erase an account with its secrets and sessions, for good", Args: cobra.ExactArgs(1),
+		RunE: link.call(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+			if !sure {
+				return cli.UsageError(errors.New("an erased account does not come back: say --yes"))
+			}
+			if _, err := identityv1.NewAccountServiceClient(conn).DeleteAccount(ctx, &identityv1.DeleteAccountRequest{Name: args[0]}); err != nil {
+				return err
+			}
+			_, err := fmt.Println(args[0] + " is erased")
+			return err
+		}),
+	}
+	command.Flags().BoolVar(&sure, "yes", false, "yes, erase it")
 	return command
 }
 

@@ -19,7 +19,7 @@ func personsCommand(link *connection) *cobra.Command {
 	command := &cobra.Command{
 		Use: "persons", Short: "Find, give out and erase what the server keeps of a person (--socket)",
 		Long: `persons serves the rights of persons over what the server on this machine keeps
-of them: requests to the desk and accounts. Every command leaves an entry in the
+of them in requests to the desk; for an account see cidctl accounts. Every command leaves an entry in the
 audit log, which does not say what was looked for. Backups made before keep what
 is erased until they are deleted.`,
 	}

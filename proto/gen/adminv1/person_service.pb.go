@@ -29,7 +29,7 @@ type PersonalData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name, for example comuni/{comune}/requests/{request}
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What it is: "request", "account".
+	// What it is: "request".
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Where in it what was looked for stands, as paths with JSON names.
 	Fields        []string `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
