@@ -32,3 +32,23 @@ func (a *Accounts) HashedAs(login string) (string, error) {
 	}
 	return acc.Password, nil
 }
+
+// Hashing makes as many passwords be hashed as can be at once, and all wait in the
+// queue but some, until release is called.
+func (a *Accounts) Hashing(places int) (release func()) {
+	running, queued := cap(a.hasher.running), cap(a.hasher.queue)-places
+	for range running {
+		a.hasher.running <- struct{}{}
+	}
+	for range queued {
+		a.hasher.queue <- struct{}{}
+	}
+	return func() {
+		for range running {
+			<-a.hasher.running
+		}
+		for range queued {
+			<-a.hasher.queue
+		}
+	}
+}

@@ -202,12 +202,21 @@ type browser struct {
 	credential    virtualwebauthn.Credential
 }
 
+// wholeKey are the bytes of a P-256 key in COSE.
+const wholeKey = 77
+
 func newBrowser(account string, options virtualwebauthn.AuthenticatorOptions) *browser {
 	options.UserHandle = []byte(strings.TrimPrefix(account, node+"/accounts/"))
+	// The virtual authenticator leaves out the zeros with which one key in 128
+	// begins a coordinate, which real ones must not (RFC 9053, 7.1.1).
+	credential := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	for len(credential.Key.AttestationData()) != wholeKey {
+		credential = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	}
 	return &browser{
 		rp:            virtualwebauthn.RelyingParty{Name: "CID SISTEM", ID: "cid.example", Origin: site},
 		authenticator: virtualwebauthn.NewAuthenticatorWithOptions(options),
-		credential:    virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2),
+		credential:    credential,
 	}
 }
 

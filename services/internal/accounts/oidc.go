@@ -70,6 +70,8 @@ type oidcClient struct {
 
 	mu       sync.Mutex
 	provider *oidc.Provider // nil until the issuer was reached
+	failure  error          // of the last attempt to reach it
+	failed   time.Time
 }
 
 func (o OIDC) open(server string, now func() time.Time) (*oidcClient, error) {
@@ -108,14 +110,15 @@ func (o *oidcClient) discover() (*oidc.Provider, error) {
 	if o.provider != nil {
 		return o.provider, nil
 	}
+	// Those who waited for an attempt that failed do not make another each.
+	if o.failure != nil && o.now().Sub(o.failed) < patience {
+		return nil, o.failure
+	}
 	// The provider keeps the context to fetch keys later, so it must not be that of
 	// a call; the client's patience bounds each request.
 	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), o.http), o.settings.Issuer)
-	if err != nil {
-		return nil, err
-	}
-	o.provider = provider
-	return provider, nil
+	o.provider, o.failure, o.failed = provider, err, o.now()
+	return provider, err
 }
 
 func (o *oidcClient) config(provider *oidc.Provider) *oauth2.Config {

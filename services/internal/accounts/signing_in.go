@@ -33,8 +33,6 @@ func (a *Accounts) SignIn(ctx context.Context, request *identityv1.SignInRequest
 		return nil, err
 	case !right:
 		return nil, a.refuse(ctx, signIn, acc, whyPassword)
-	case acc.State != identityv1.Account_ACTIVE:
-		return nil, a.refuse(ctx, signIn, acc, whyState)
 	}
 	renewed := phc
 	if stale {
@@ -81,8 +79,8 @@ func (a *Accounts) lookUp(find func(store.Reader) (*account, error)) (acc *accou
 }
 
 // passwordProven signs a person in who gave the right password, or asks for a
-// second factor. It does nothing for an account that changed meanwhile; renewed
-// takes the place of the password's hash.
+// second factor. It refuses an account that is not active or has changed
+// meanwhile; renewed takes the place of the password's hash.
 func (a *Accounts) passwordProven(ctx context.Context, action, id, phc, renewed string) (*identityv1.SignInResponse, error) {
 	var in *signedIn
 	var asked *account
@@ -91,8 +89,11 @@ func (a *Accounts) passwordProven(ctx context.Context, action, id, phc, renewed 
 		if err != nil {
 			return err
 		}
-		if acc == nil || acc.State != identityv1.Account_ACTIVE || acc.Password != phc || !acc.hasPassword() {
+		switch {
+		case acc == nil || acc.Password != phc || !acc.hasPassword():
 			return c.refuse(ctx, action, acc, whyChanged)
+		case acc.State != identityv1.Account_ACTIVE:
+			return c.refuse(ctx, action, acc, whyState)
 		}
 		acc.Password = renewed
 		if !acc.secondFactor() {
