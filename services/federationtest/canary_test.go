@@ -3,7 +3,9 @@ package federationtest_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -19,6 +21,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/federationv1"
 	"cidsistem.example/proto/gen/registryv1"
@@ -181,9 +184,26 @@ func TestCanaries(t *testing.T) {
 	if !wire.has(networkCanary) || wire.has(localCanary) {
 		t.Errorf("over the wire: network %t, local %t", wire.has(networkCanary), wire.has(localCanary))
 	}
-	for _, word := range []string{publicCanary, networkCanary, localCanary} {
-		if log.has(word) {
-			t.Errorf("the logs tell of %s", word)
+	// The export of the audit log, by who may have it, and the metrics.
+	export, metrics := &overheard{}, &overheard{}
+	exportAudit(t, atNode, export)
+	for _, process := range []*federationtest.Process{node.Process, office.Process} {
+		families, err := process.Metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			metrics.listen([]byte(family.String()))
+		}
+	}
+	if !export.has("createrequest") || !metrics.has("createrequest") {
+		t.Error("the export or the metrics tell of nothing at all")
+	}
+	for name, told := range map[string]*overheard{"the logs": log, "the export of the audit log": export, "the metrics": metrics} {
+		for _, word := range []string{publicCanary, networkCanary, localCanary} {
+			if told.has(word) {
+				t.Errorf("%s tell of %s", name, word)
+			}
 		}
 	}
 	files := &overheard{}
@@ -202,6 +222,25 @@ func TestCanaries(t *testing.T) {
 		t.Errorf("in the office's files: network %t, local %t", files.has(networkCanary), files.has(localCanary))
 	}
 	t.Logf("%d canaries in %d records of %d kinds and a request", cage.birds, len(names), len(catalog.Kinds()))
+}
+
+// exportAudit reads the whole audit log of a node.
+func exportAudit(t *testing.T, conn *grpc.ClientConn, heard *overheard) {
+	t.Helper()
+	stream, err := auditv1.NewAuditServiceClient(conn).ExportAuditEntries(t.Context(), &auditv1.ExportAuditEntriesRequest{Parent: "nodes/marsala"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		piece, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard.listen([]byte(protojson.Format(piece)))
+	}
 }
 
 // ask reads everything that there is to read, as somebody, errors too.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -32,6 +33,9 @@ type Process struct {
 	stop     context.CancelFunc
 	done     chan error
 	conns    []*grpc.ClientConn
+
+	// Metrics are what the process tells of itself.
+	Metrics *prometheus.Registry
 }
 
 // Quiet is a logger that says nothing.
@@ -39,10 +43,11 @@ func Quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 
 func start(s server) *Process {
 	unary, stream := s.Interceptors()
-	g := grpcserver.New(grpcserver.Options{Insecure: true, Unary: unary, Stream: stream, Logger: Quiet()})
+	registry := prometheus.NewRegistry()
+	g := grpcserver.New(grpcserver.Options{Insecure: true, Unary: unary, Stream: stream, Logger: Quiet(), Metrics: registry})
 	s.RegisterLocal(g.Registrar())
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Process{listener: bufconn.Listen(1 << 16), stop: stop, done: make(chan error, 1)}
+	p := &Process{listener: bufconn.Listen(1 << 16), stop: stop, done: make(chan error, 1), Metrics: registry}
 	var tasks sync.WaitGroup
 	for _, task := range s.Tasks() {
 		tasks.Go(func() { _ = task.Run(ctx) })

@@ -4,6 +4,7 @@ package signin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -57,8 +58,11 @@ func (p *Pages) Handlers() map[string]http.Handler {
 	return map[string]http.Handler{
 		"/accesso/":       p.form(p.show("signin"), p.signIn),
 		"/accesso/codice": p.form(p.show("signin"), p.answer),
-		"/accesso/invito": p.form(p.show("invitation"), p.redeem),
-		"/accesso/esci":   p.form(p.show("signin"), p.signOut),
+		// A comune's issuer, such as its proxy of SPID and CIE, sends the browser back to the second of these.
+		"/accesso/identita": p.form(p.beginOIDC, p.refusePost),
+		"/accesso/ritorno":  p.form(p.finishOIDC, p.refusePost),
+		"/accesso/invito":   p.form(p.show("invitation"), p.redeem),
+		"/accesso/esci":     p.form(p.show("signin"), p.signOut),
 	}
 }
 
@@ -75,6 +79,8 @@ type view struct {
 	// Name is that of who is signed in.
 	Name   string
 	status int
+	// next is where the browser goes, without a page; empty: to the first one.
+	next string
 }
 
 type handler func(w http.ResponseWriter, r *http.Request) view
@@ -98,7 +104,7 @@ func (p *Pages) form(get, post handler) http.Handler {
 		}
 		v := handle(w, r)
 		if v.Page == "" {
-			http.Redirect(w, r, "/accesso/", http.StatusSeeOther)
+			http.Redirect(w, r, cmp.Or(v.next, "/accesso/"), http.StatusSeeOther)
 			return
 		}
 		p.render(w, r, v)
