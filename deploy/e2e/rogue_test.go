@@ -128,7 +128,7 @@ func TestRoguePeers(t *testing.T) {
 		t.Logf("%s: %d knocks, %d in the log", server, len(door), refused)
 	}
 
-	// A comune's own, valid certificate opens no other comune's feed, keys or records.
+	// A comune's own, valid certificate opens no other comune's feed, accounts or records.
 	peer, err := f.connAs(identity.RoleComune, "marsala")
 	if err != nil {
 		t.Fatal(err)
