@@ -234,7 +234,7 @@ func TestSnapshotStream(t *testing.T) {
 		}
 		state, err := s.client(t).GetFeedState(context.Background(), &feedv1.GetFeedStateRequest{})
 		must(t, err)
-		if state.GetServerId() != "marsala" || state.GetHead().GetRevision() != 600 || state.GetFloor().GetRevision() != 0 || state.GetSchemaVersion() != 1 || len(state.GetOrigins()) != 1 {
+		if state.GetServerId() != "marsala" || state.GetHead().GetRevision() != 600 || state.GetFloor().GetRevision() != 0 || state.GetSchemaVersion() != int32(store.SchemaVersion()) || len(state.GetOrigins()) != 1 {
 			t.Errorf("state %v", state)
 		}
 	})
