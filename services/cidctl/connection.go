@@ -30,7 +30,7 @@ func (c *connection) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.files.Cert, "cert", os.Getenv("CID_CERT"), "own certificate, PEM")
 	flags.StringVar(&c.files.Key, "key", os.Getenv("CID_KEY"), "own key, PEM")
 	flags.StringVar(&c.files.CA, "ca", os.Getenv("CID_CA"), "authority of the federation, PEM")
-	flags.StringVar(&c.socket, "socket", os.Getenv("CID_SOCKET"), "local socket of the server, for example /var/lib/cid-sistem/admin.sock")
+	flags.StringVar(&c.socket, "socket", os.Getenv("CID_SOCKET"), "local socket of the server, for example /var/lib/cid-sistem/registry/admin.sock")
 	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to wait for an answer")
 }
 

@@ -78,7 +78,7 @@ func accountsAdd(link *connection) *cobra.Command {
 	command := &cobra.Command{
 		Use: "add NODE", Short: "Make an account and print a one-time link with which the person chooses a password", Args: cobra.ExactArgs(1),
 		Example: "  # the first administrator of a node, on its machine\n" +
-			"  cidctl accounts add nodes/marsala --socket /var/lib/cid-sistem/admin.sock --login ced --name 'Ufficio CED' \\\n" +
+			"  cidctl accounts add nodes/marsala --socket /var/lib/cid-sistem/registry/admin.sock --login ced --name 'Ufficio CED' \\\n" +
 			"    --grant NODE_ADMINISTRATOR=nodes/marsala --site https://cid.comune.example",
 		RunE: link.call(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 			account := &identityv1.Account{Login: login, DisplayName: name}

@@ -32,7 +32,7 @@ func personsFind(link *connection) *cobra.Command {
 		Use: "find", Short: "Find data of a person by words of a name, a telephone number, an e-mail address", Args: cobra.NoArgs,
 		Long: `find reads a line from standard input, so that nothing of a person stays in the
 history of the shell, and lists where all of its words are.`,
-		Example: "  cidctl persons find --socket /var/lib/cid-sistem/admin.sock",
+		Example: "  cidctl persons find --socket /var/lib/cid-sistem/registry/admin.sock",
 	}
 	command.RunE = link.call(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 		lines := bufio.NewScanner(command.InOrStdin())

@@ -56,7 +56,7 @@ func storeCommand(link *connection) *cobra.Command {
 its data file. Keep a copy of the new key file apart from the backups; the old one
 opens the backups made before, and nothing else. What was broken off is begun
 again by calling it again.`,
-			Example: "  cidctl store rotate-keys --socket /var/lib/cid-sistem/admin.sock --timeout 10m",
+			Example: "  cidctl store rotate-keys --socket /var/lib/cid-sistem/registry/admin.sock --timeout 10m",
 			RunE: link.call(func(ctx context.Context, conn *grpc.ClientConn, _ []string) error {
 				answer, err := adminv1.NewStoreServiceClient(conn).RotateKeys(ctx, &adminv1.RotateKeysRequest{})
 				if err != nil {
