@@ -2,6 +2,7 @@ package accounts_test
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -407,7 +408,9 @@ func TestEverythingOutlivesARestart(t *testing.T) {
 func TestKeysAreRenewedAndWatched(t *testing.T) {
 	s := open(t, nil)
 	session := s.person("chi")
-	stream := got[identityv1.KeyService_WatchKeysClient](t)(identityv1.NewKeyServiceClient(s.dial()).WatchKeys(t.Context(), &identityv1.WatchKeysRequest{}))
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	stream := got[identityv1.KeyService_WatchKeysClient](t)(identityv1.NewKeyServiceClient(s.dial()).WatchKeys(ctx, &identityv1.WatchKeysRequest{}))
 	receive := func() *identityv1.WatchKeysResponse {
 		t.Helper()
 		return got[*identityv1.WatchKeysResponse](t)(stream.Recv())
