@@ -212,7 +212,7 @@ func asking(rule access.Rule, m method, name string) proto.Message {
 }
 
 // patience is how long a stream may keep a caller waiting who was let in.
-const patience = 300 * time.Millisecond
+const patience = 3 * time.Second
 
 // over makes a call over gRPC.
 func (c caller) over(ctx context.Context, conn grpc.ClientConnInterface, m method, request proto.Message) (verdict, error) {

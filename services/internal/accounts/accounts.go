@@ -90,9 +90,7 @@ func Open(ctx context.Context, options Options) (*Accounts, error) {
 		standing: standing{changed: make(chan struct{})},
 	}
 	var err error
-	if a.hasher, err = newHasher(ctx, options.hashing); err != nil {
-		return nil, fmt.Errorf("prepare the hashing of passwords: %w", err)
-	}
+	a.hasher = newHasher(options.hashing)
 	if a.passkeys, err = options.RelyingParty.open(); err != nil {
 		return nil, fmt.Errorf("relying party of passkeys: %w", err)
 	}

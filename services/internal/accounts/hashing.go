@@ -40,11 +40,19 @@ type hasher struct {
 	decoy string
 }
 
-func newHasher(ctx context.Context, h hashing) (*hasher, error) {
+func newHasher(h hashing) *hasher {
 	out := &hasher{hashing: h, running: make(chan struct{}, atOnce), queue: make(chan struct{}, waiting)}
-	var err error
-	out.decoy, err = out.hash(ctx, rand.Text())
-	return out, err
+	salt, sum := make([]byte, saltBytes), make([]byte, hashBytes)
+	_, _ = rand.Read(salt) // never fails
+	_, _ = rand.Read(sum)
+	out.decoy = h.phc(salt, sum)
+	return out
+}
+
+// phc writes the PHC string of a hash.
+func (h hashing) phc(salt, sum []byte) string {
+	encode := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, h.memory, h.passes, encode(salt), encode(sum))
 }
 
 // hash makes the PHC string of a password.
@@ -55,8 +63,7 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	encode := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, h.memory, h.passes, encode(salt), encode(sum)), nil
+	return h.phc(salt, sum), nil
 }
 
 // verify compares a password with a PHC string; stale tells that it was made in
