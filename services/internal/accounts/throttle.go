@@ -154,7 +154,7 @@ func (l *ledger) fail(key string, now time.Time) (before, until time.Time) {
 	f.count++
 	f.last = now
 	before = f.free
-	if over := f.count - l.limit.free; over > 0 {
+	if over := f.count - l.free; over > 0 {
 		f.free = now.Add(min(l.most, l.first<<min(over-1, 30)))
 	}
 	return before, f.free
