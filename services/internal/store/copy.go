@@ -168,12 +168,14 @@ func (s *Store) NoteOffers(ctx context.Context, server string, comuni []string) 
 // then: copies of those that offer them are taken anew. done tells that no such
 // claim is left.
 func (s *Store) Release(ctx context.Context, server string) (done bool, err error) {
+	// Read only once the write is acknowledged, see Commit.
+	var none bool
 	err = s.db.Write(ctx, func(tx *bolt.Tx) (boltkit.Apply, error) {
 		freed, err := givenUp(tx, server)
-		done = true
+		none = true
 		freed = slices.DeleteFunc(freed, func(comune string) bool {
 			left := hasRecords(tx, comune)
-			done = done && !left
+			none = none && !left
 			return left
 		})
 		if err != nil || len(freed) == 0 {
@@ -205,7 +207,7 @@ func (s *Store) Release(ctx context.Context, server string) (done bool, err erro
 			return nil
 		}, nil
 	})
-	return done && err == nil, err
+	return err == nil && none, err
 }
 
 // givenUp lists the comuni that a server still has the claim to, although it says
