@@ -221,7 +221,7 @@ func (p *player) pass() {
 		0, 0, time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond,
 		2 * time.Second, 6 * time.Second, 20 * time.Second,
 	}).Draw(p.T, "then")
-	time.Sleep(d)
+	elapse(d)
 }
 
 func (p *player) anySite() *site { return rapid.SampledFrom(p.sites).Draw(p.T, "site") }
@@ -328,7 +328,7 @@ func (p *player) tidySite() error {
 
 // down draws for how long a site is away.
 func (p *player) down() {
-	time.Sleep(rapid.SampledFrom([]time.Duration{0, time.Second, 20 * time.Second}).Draw(p.T, "down"))
+	elapse(rapid.SampledFrom([]time.Duration{0, time.Second, 20 * time.Second}).Draw(p.T, "down"))
 }
 
 // killSite kills a site, perhaps in the middle of a commit.
@@ -344,7 +344,7 @@ func (p *player) killSite() error {
 			lost := p.edits(p.someIDs(ids))
 			go func() { _ = s.attempt(lost) }()
 		} else {
-			time.Sleep(time.Second)
+			elapse(time.Second)
 		}
 	}
 	if err := s.kill(); err != nil && !errors.Is(err, errKilled) {
@@ -432,9 +432,9 @@ func (p *player) stallReader() error {
 		if err := node.write(store.Request{}, []edit{long}); err != nil {
 			return err
 		}
-		time.Sleep(time.Second)
+		elapse(time.Second)
 	}
-	time.Sleep(35 * time.Second)
+	elapse(35 * time.Second)
 	return node.write(store.Request{}, []edit{{id: "lx", verb: purge}})
 }
 
@@ -578,7 +578,7 @@ func (p *player) breakSnapshot() error {
 	for range rapid.IntRange(1, 2).Draw(p.T, "times") {
 		m.link.Heal()
 		m.link.CutAfter(rapid.SampledFrom([]int{500, 1000, 1500, 30_000, 60_000, 90_000, 130_000}).Draw(p.T, "bytes"))
-		time.Sleep(4 * time.Second)
+		elapse(4 * time.Second)
 		m.link.Cut()
 		if m.owned != nil {
 			if err := m.write(store.Request{}, p.edits(p.someIDs(ids))); err != nil {

@@ -102,10 +102,10 @@ func TestDeletionReachesBothLevelsAfterLongerThanRetention(t *testing.T) {
 				for _, s := range w.sites {
 					s.clock.jump(40 * 24 * time.Hour)
 				}
-				time.Sleep(time.Second)
+				elapse(time.Second)
 				err = errors.Join(err, node.tidy(node.clock.now()), node.forgetAll())
 				office.members[0].link.Heal()
-				time.Sleep(convergeWithin)
+				elapse(convergeWithin)
 				err = errors.Join(err, office.forgetAll(), w.converge())
 				if away != "top" && taken(t, office, node) != 2 {
 					t.Errorf("the office took %d copies of the node, want a second one: the feed did not reach back", taken(t, office, node))
@@ -175,7 +175,7 @@ func snapshotUntil(office *site, m *member, point func(store.Snapshot) bool) err
 	m.link.Delay(50 * time.Millisecond)
 	defer m.link.Cut()
 	for range 60_000 {
-		time.Sleep(time.Millisecond)
+		elapse(time.Millisecond)
 		synctest.Wait()
 		u, err := office.store.Upstream(m.id)
 		if err != nil {

@@ -19,6 +19,11 @@ import (
 	"cidsistem.example/services/ufficiocomune"
 )
 
+// elapse moves the clock of the bubble that a history runs in: time in which the
+// servers do what they do, and none of ours. It synchronises nothing: what a
+// history waits for it awaits with synctest.Wait, or asks for.
+func elapse(d time.Duration) { time.Sleep(d) }
+
 // A site is a node or an office of a history, with the truth about it.
 type site struct {
 	id     string
@@ -119,7 +124,7 @@ func (d *disk) beforeCommit() error {
 		<-held
 		return errKilled
 	}
-	time.Sleep(delay)
+	elapse(delay)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.fault
@@ -133,7 +138,7 @@ func (s *site) settleDisk() {
 	slow := false
 	s.disk.change(func(d *disk) { slow, d.delay = d.delay > 0, 0 })
 	if slow {
-		time.Sleep(slowest + time.Second)
+		elapse(slowest + time.Second)
 	}
 }
 

@@ -57,7 +57,7 @@ func (p *player) wholeOperations() operations {
 		"clock":     {1, p.jumpNodeClock},
 		"resync":    {1, p.resync},
 		"members":   {1, p.changeMembers},
-		"upkeep":    {1, func() error { time.Sleep(time.Minute); return nil }},
+		"upkeep":    {1, func() error { elapse(time.Minute); return nil }},
 	}
 }
 
@@ -327,11 +327,11 @@ func TestAgeOfACopyIsRememberedOverARestart(t *testing.T) {
 			return err
 		}
 		office.members[0].link.Cut()
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		if err := errors.Join(node.puts("la", "luogo nel frattempo"), w.check()); err != nil {
 			return err
 		}
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		top.members[0].link.Cut()
 		return errors.Join(top.kill(), top.start(), w.check(), w.convergeWhole())
 	})

@@ -61,7 +61,7 @@ func (w *world) close() error {
 			problems = append(problems, s.process.halt())
 		}
 	}
-	time.Sleep(time.Minute) // for whatever still waits for the time: it stands once the bubble's first goroutine ends
+	elapse(time.Minute) // for whatever still waits for the time: it stands once the bubble's first goroutine ends
 	return errors.Join(append(problems, os.RemoveAll(w.dir))...)
 }
 
@@ -341,7 +341,7 @@ func (w *world) heal() {
 func (w *world) converge() error {
 	w.heal()
 	behind := ""
-	for began := time.Now(); ; time.Sleep(time.Second) {
+	for began := time.Now(); ; elapse(time.Second) {
 		synctest.Wait()
 		if behind = w.behind(); behind == "" {
 			break
@@ -354,7 +354,7 @@ func (w *world) converge() error {
 		return err
 	}
 	if slices.ContainsFunc(w.sites, func(s *site) bool { return s.tidies }) {
-		time.Sleep(upkeepEvery) // what is due is purged, and that travels
+		elapse(upkeepEvery) // what is due is purged, and that travels
 		if err := w.check(); err != nil {
 			return err
 		}
@@ -373,7 +373,7 @@ func (w *world) converge() error {
 			return fmt.Errorf("%w: %s: %s", ErrSound, s.id, strings.Join(report.Problems, "; "))
 		}
 	}
-	time.Sleep(convergeWithin)
+	elapse(convergeWithin)
 	for _, s := range w.sites {
 		if !s.store.Head().Equal(heads[s]) {
 			return fmt.Errorf("%w: %s went from %s to %s, and nobody wrote", ErrLoop, s.id, heads[s], s.store.Head())
