@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/apierror"
-	"cidsistem.example/proto/gen/annotationsv1"
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
@@ -368,64 +367,4 @@ func (a *Accounts) InviteAccount(ctx context.Context, request *identityv1.Invite
 		return nil, err
 	}
 	return response, nil
-}
-
-// ErrAdministratorExists says that a server needs no first administrator.
-var ErrAdministratorExists = errors.New("there is an administrator already, who can make accounts")
-
-// Bootstrap makes the first administrator and returns the code of the invitation.
-// It is refused with ErrAdministratorExists when there is one who is not
-// suspended, unless forced; then it also takes an account that has the login
-// already, makes it active if it was suspended, and forgets its second factors.
-func (a *Accounts) Bootstrap(ctx context.Context, login, displayName string, force bool) (code string, err error) {
-	role := grant{annotationsv1.Role_NODE_ADMINISTRATOR, a.name()}
-	err = a.commit(ctx, func(c *change) error {
-		for acc, err := range entries[account](a, c.Reader, areaAccounts, "") {
-			if err != nil {
-				return err
-			}
-			if !force && a.administers(acc) && acc.State != identityv1.Account_SUSPENDED {
-				return fmt.Errorf("%w: %s", ErrAdministratorExists, a.accountName(acc.ID))
-			}
-		}
-		acc, err := a.accountAt(c.Reader, a.loginKey(login))
-		if err != nil {
-			return err
-		}
-		switch {
-		case acc == nil:
-			acc = &account{ID: newID("a"), Login: login, DisplayName: displayName, State: identityv1.Account_INVITED, Created: c.now}
-			if err := c.index(acc, "", ""); err != nil {
-				return err
-			}
-		case !force:
-			return exists("login", a.accountName(acc.ID))
-		default:
-			subject := acc.Subject
-			acc.Factors, acc.Subject = nil, ""
-			if acc.State == identityv1.Account_SUSPENDED {
-				acc.State, acc.Password = identityv1.Account_INVITED, ""
-			}
-			if err := errors.Join(c.index(acc, login, subject), c.endSessions(acc.ID, "")); err != nil {
-				return err
-			}
-		}
-		if !slices.Contains(acc.Grants, role) {
-			acc.Grants = append(acc.Grants, role)
-		}
-		if err := a.validate(a.message(acc), "account"); err != nil {
-			return err
-		}
-		if code, _, err = c.invite(acc); err != nil {
-			return err
-		}
-		acc.touch(c.now)
-		entry := policy.Of(ctx).Entry("bootstrap", a.accountName(acc.ID), auditv1.AuditEntry_DONE)
-		c.audit(entry)
-		return c.putAccount(acc)
-	})
-	if err != nil {
-		return "", fmt.Errorf("make the first administrator: %w", err)
-	}
-	return code, nil
 }

@@ -170,7 +170,7 @@ func TestLifeOfAnAccount(t *testing.T) {
 		{admin.GetAccount(), "CreateAccount", done, 1},
 		{admin.GetAccount(), "UpdateAccount", done, 4},
 		{admin.GetAccount(), "DeleteAccount", done, 1},
-		{"local", "InviteAccount", done, 2},
+		{"local", "InviteAccount", done, 3}, // the administrator, and twice the person
 		{made.GetName(), "RedeemInvitation", done, 2}, // the password, and the sign-in
 		{made.GetName(), "SessionService/SignIn", done, 4},
 		{made.GetName(), "SessionService/SignIn", no, 4},
@@ -341,34 +341,6 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	}
 	s.redeem(s.invite(invited))
 	must(t, attempts["deleted"]())
-}
-
-func TestBootstrap(t *testing.T) {
-	s := open(t, nil)
-	code := got[string](t)(s.Bootstrap(t.Context(), "capo", "Chi comincia", false))
-	if _, err := s.Bootstrap(t.Context(), "altro", "Un altro", false); err == nil || !strings.Contains(err.Error(), accounts.ErrAdministratorExists.Error()) {
-		t.Errorf("a second first administrator: %v", err)
-	}
-	session := s.redeem(code).GetSession()
-	if grants := session.GetGrants(); len(grants) != 1 || grants[0].GetRole() != annotationsv1.Role_NODE_ADMINISTRATOR || grants[0].GetScope() != node {
-		t.Errorf("the first administrator has %v", grants)
-	}
-	// By force it is a way back in, which ends what was before.
-	s.addTOTP(session)
-	session = got[*identityv1.Session](t)(s.refresh(session.GetRefreshToken()))
-	again := got[string](t)(s.Bootstrap(t.Context(), "capo", "Chi comincia", true))
-	if _, err := s.verifier.Verify(session.GetAccessToken()); err == nil {
-		t.Error("the session of before is still good")
-	}
-	if back := s.redeem(again); back.GetSession().GetAccount() != session.GetAccount() {
-		t.Errorf("the way back in leads to %v", back)
-	}
-	if _, err := s.Bootstrap(t.Context(), "due parole", "Qualcuno", true); err == nil {
-		t.Error("a login that the contract refuses was taken")
-	}
-	if got := s.noted("local", "bootstrap", auditv1.AuditEntry_DONE); got != 2 {
-		t.Errorf("the audit log has it %d times", got)
-	}
 }
 
 func TestPasswordsAreHashedAnewWhenTheWayChanged(t *testing.T) {
