@@ -222,3 +222,34 @@ func TestDocumentsNeedTheirFiles(t *testing.T) {
 		t.Error("the file of a purged document is still there")
 	}
 }
+
+// A file is as public as the most public of its documents, and of no other.
+func TestFilesAreAsPublicAsTheirDocuments(t *testing.T) {
+	n := marsala(t, registry.Options{})
+	content := []byte("Verbale della riunione")
+	file, err := n.upload(t, "comuni/marsala", "", content)
+	must(t, err)
+	var documents []*registryv1.Document
+	for _, v := range []registryv1.Visibility{registryv1.Visibility_LOCAL, registryv1.Visibility_NETWORK, registryv1.Visibility_PUBLIC} {
+		for _, reader := range []registryv1.Visibility{registryv1.Visibility_PUBLIC, registryv1.Visibility_NETWORK, registryv1.Visibility_LOCAL} {
+			// Before there is a document of this visibility, those before it decide.
+			_, err := n.files.GetFile(as(t.Context(), reader), &registryv1.GetFileRequest{Name: file.GetName()})
+			if seen := reader > v || reader == registryv1.Visibility_LOCAL; (err == nil) != seen {
+				t.Errorf("before a %s document a %s reader gets %v", v, reader, err)
+			}
+		}
+		made, err := n.documents.CreateDocument(t.Context(), &registryv1.CreateDocumentRequest{Parent: "comuni/marsala", Document: &registryv1.Document{
+			Title: italian("Verbale"), Kind: registryv1.Document_REGULATION, Visibility: v,
+			Files: []*registryv1.FileReference{{Sha256: file.GetSha256(), FileName: "verbale.txt", MediaType: "text/plain", SizeBytes: int64(len(content))}},
+		}})
+		must(t, err)
+		documents = append(documents, made)
+		_, err = n.files.GetFile(as(t.Context(), v), &registryv1.GetFileRequest{Name: file.GetName()})
+		must(t, err)
+	}
+	// A document that is deleted shows its file no longer.
+	_, err = n.documents.DeleteDocument(t.Context(), &registryv1.DeleteDocumentRequest{Name: documents[2].GetName()})
+	must(t, err)
+	_, err = n.files.GetFile(as(t.Context(), registryv1.Visibility_PUBLIC), &registryv1.GetFileRequest{Name: file.GetName()})
+	refused(t, err, registryv1.ErrorReason_RESOURCE_NOT_FOUND)
+}
