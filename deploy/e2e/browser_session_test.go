@@ -123,6 +123,13 @@ func TestSignInPages(t *testing.T) {
 			t.Errorf("%s: %d", page, response.StatusCode)
 		}
 	}
+	// Comuni have their names; who comes with a link finds what it names.
+	_, page := b.send(http.MethodGet, "/accesso/?nodo="+demo.Office, "", "")
+	for _, option := range []string{`value="mazara-del-vallo">Mazara del Vallo<`, `value="` + demo.Office + `" selected>`} {
+		if !strings.Contains(page, option) {
+			t.Errorf("the page lacks %s", option)
+		}
+	}
 	fields := url.Values{"nodo": {"pantelleria"}, "utente": {person.Login}, "password": {"sbagliata"}}
 	response, body := b.send(http.MethodPost, "/accesso/", form, fields.Encode())
 	if response.StatusCode != http.StatusUnauthorized || !strings.Contains(body, `role="alert"`) || strings.Contains(body, "sbagliata") || b.cookie != nil {

@@ -38,6 +38,7 @@ type Pages struct {
 	sessions *edge.Sessions
 	client   identityv1.SessionServiceClient
 	nodes    federationv1.FederationServiceClient
+	comuni   registryv1.ComuneServiceClient
 	template *template.Template
 }
 
@@ -49,7 +50,7 @@ func New(conn grpc.ClientConnInterface, sessions *edge.Sessions) (*Pages, error)
 	}
 	return &Pages{
 		sessions: sessions, client: identityv1.NewSessionServiceClient(conn), nodes: federationv1.NewFederationServiceClient(conn),
-		template: parsed,
+		comuni: registryv1.NewComuneServiceClient(conn), template: parsed,
 	}, nil
 }
 
@@ -66,10 +67,13 @@ func (p *Pages) Handlers() map[string]http.Handler {
 	}
 }
 
+// A node is where one can have an account.
+type node struct{ ID, Title string }
+
 // A view is what a page shows.
 type view struct {
 	Page  string
-	Nodes []string
+	Nodes []node
 	// Node, Login and Code are what was typed, or came with the link.
 	Node, Login, Code string
 	// Token is that of a challenge.
@@ -112,7 +116,7 @@ func (p *Pages) form(get, post handler) http.Handler {
 }
 
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, v view) {
-	v.Nodes = p.known(r.Context())
+	v.Nodes = p.known(r.Context(), v.Node)
 	if account, err := p.sessions.Account(r.Context()); err == nil && account != nil {
 		v.Name = account.GetDisplayName()
 	}
@@ -129,18 +133,29 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v view) {
 	}
 }
 
-// known lists the nodes at which one can have an account.
-func (p *Pages) known(ctx context.Context) []string {
+// known lists the nodes at which one can have an account, by the names of their comuni. One that a link names is among them: an
+// ufficio comune has people too, and is no member of itself.
+func (p *Pages) known(ctx context.Context, linked string) []node {
 	answer, err := p.nodes.ListNodes(edge.Outgoing(ctx), &federationv1.ListNodesRequest{PageSize: 1000})
 	if err != nil {
 		return nil // the page has a field to type the name into
 	}
-	var names []string
-	for _, node := range answer.GetNodes() {
-		names = append(names, strings.TrimPrefix(node.GetName(), "nodes/"))
+	titles := map[string]string{}
+	if comuni, err := p.comuni.ListComuni(edge.Outgoing(ctx), &registryv1.ListComuniRequest{PageSize: 1000}); err == nil {
+		for _, comune := range comuni.GetComuni() {
+			titles[strings.TrimPrefix(comune.GetName(), "comuni/")] = comune.GetTitle().GetIt()
+		}
 	}
-	slices.Sort(names)
-	return names
+	var nodes []node
+	for _, n := range answer.GetNodes() {
+		id := strings.TrimPrefix(n.GetName(), "nodes/")
+		nodes = append(nodes, node{id, cmp.Or(titles[id], id)})
+	}
+	if linked != "" && !slices.ContainsFunc(nodes, func(n node) bool { return n.ID == linked }) {
+		nodes = append(nodes, node{linked, linked})
+	}
+	slices.SortFunc(nodes, func(a, b node) int { return strings.Compare(a.Title, b.Title) })
+	return nodes
 }
 
 func (p *Pages) show(page string) handler {
