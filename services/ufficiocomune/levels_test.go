@@ -25,9 +25,25 @@ func above(t testing.TB, f *federation, others ...federationtest.Below) *office 
 // wants it.
 func (o *office) sees(t testing.TB, name string, wanted func(*registryv1.Service, error) bool) {
 	t.Helper()
-	federationtest.Eventually(t, name+" is at "+o.Settings.ID, func() <-chan struct{} { return o.Office.Office.Store().After(o.Office.Office.Store().Head().Revision) }, func() bool {
+	federationtest.Eventually(t, name+" is at "+o.Settings.ID, func() <-chan struct{} { return o.changed(t) }, func() bool {
 		return wanted(o.services.GetService(t.Context(), &registryv1.GetServiceRequest{Name: name, ReadPreference: copyOnly}))
 	})
+}
+
+// changed is closed when the copy changes, or what the office thinks of a member:
+// what it answers depends on both, and one comes a moment after the other.
+func (o *office) changed(t testing.TB) <-chan struct{} {
+	copied, member := o.Office.Office.Store().After(o.Office.Office.Store().Head().Revision), o.Office.Office.Changed()
+	either := make(chan struct{})
+	go func() {
+		defer close(either)
+		select {
+		case <-copied:
+		case <-member:
+		case <-t.Context().Done():
+		}
+	}()
+	return either
 }
 
 func there(_ *registryv1.Service, err error) bool { return err == nil }
