@@ -170,7 +170,7 @@ func TestLifeOfAnAccount(t *testing.T) {
 		{admin.GetAccount(), "CreateAccount", done, 1},
 		{admin.GetAccount(), "UpdateAccount", done, 4},
 		{admin.GetAccount(), "DeleteAccount", done, 1},
-		{"local", "InviteAccount", done, 3}, // the administrator, and twice the person
+		{"local", "InviteAccount", done, 3},           // the administrator, and twice the person
 		{made.GetName(), "RedeemInvitation", done, 2}, // the password, and the sign-in
 		{made.GetName(), "SessionService/SignIn", done, 4},
 		{made.GetName(), "SessionService/SignIn", no, 4},
