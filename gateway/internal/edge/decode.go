@@ -132,7 +132,7 @@ func locate(document []byte, offset int) []pathStep {
 			continue
 		}
 		if closing {
-			path, objects = path[:len(path)-1], objects[:len(objects)-1]
+			path, objects, awaitingName = path[:len(path)-1], objects[:len(objects)-1], false
 		}
 		if decoder.InputOffset() > int64(offset) {
 			return path

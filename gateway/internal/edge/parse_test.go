@@ -284,7 +284,7 @@ func FuzzDecodeBody(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"title":{"it":5}}`, "{\n\"a\": [1, {\"b\": \"\xc3\xa8\"}]}", `[]`, `null`, `{"title":{"translations":{"ar":{"text":1}}}}`, `{"kind":"x"}`,
 		`{"alternativeNames":[[]]}`, `{"createTime":{}}`, `{"contacts":[{},{"visibility":9}]}`, "\xff", `{"a":1} x`, `{"title":null,"title":null}`,
-		`{"title":{"it":"\ud800"}}`, `{"seat":{"":{}}}`,
+		`{"title":{"it":"\ud800"}}`, `{"seat":{"":{}}}`, `{"contacts":[{"kind":"PHONE"},{"visibility":"x"}]}`, `{"contacts":[{},[]]}`,
 	} {
 		f.Add([]byte(seed))
 	}
