@@ -77,7 +77,7 @@ func TestProblems(t *testing.T) {
 		{name: "unknown field", request: "PATCH " + aurora, body: `{"titel": {"it": "x"}}`, status: 400, reason: "INVALID_FIELDS", field: "titel", message: "is not a field of this request"},
 		{name: "unknown field inside", request: "PATCH " + aurora, body: `{"summary": {"it": "è", "de": "x"}}`, status: 400, reason: "INVALID_FIELDS", field: "summary.de", message: "is not a field"},
 		{name: "number for text", request: "PATCH " + aurora, body: `{"title": {"it": 5}}`, status: 400, reason: "INVALID_FIELDS", field: "title.it", message: "must be a text"},
-		{name: "in the second of a list", request: "PATCH " + aurora, body: `{"contacts": [{"label": {"it": "a"}}, {"labels": 1}]}`, status: 400, reason: "INVALID_FIELDS", field: "contacts[1].labels", message: "is not a field"},
+		{name: "in the second of a list", request: "PATCH " + aurora, body: `{"contacts": [{"label": "a"}, {"labels": 1}]}`, status: 400, reason: "INVALID_FIELDS", field: "contacts[1].labels", message: "is not a field"},
 		{name: "wrong element", request: "PATCH " + aurora, body: `{"alternativeNames": ["a", {"b": 1}]}`, status: 400, reason: "INVALID_FIELDS", field: "alternativeNames[1]", message: "must be a text"},
 		{name: "text for a list", request: "PATCH " + aurora, body: `{"alternativeNames": "a"}`, status: 400, reason: "INVALID_FIELDS", field: "alternativeNames", message: "must be a list"},
 		{name: "text for a message", request: "PATCH " + aurora, body: `{"title": "Aurora"}`, status: 400, reason: "INVALID_FIELDS", field: "title", message: "must be an object"},
