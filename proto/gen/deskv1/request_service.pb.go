@@ -9,6 +9,7 @@ package deskv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "cidsistem.example/proto/gen/annotationsv1"
+	registryv1 "cidsistem.example/proto/gen/registryv1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -25,7 +26,10 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Where a request stands.
+// Where a request stands. RECEIVED, TAKEN and WAITING_FOR_PERSON become
+// ANSWERED by a final answer and WITHDRAWN by the person; ANSWERED becomes
+// CLOSED by the person, or TAKEN when either side writes more. CLOSED and
+// WITHDRAWN are the end.
 type Request_State int32
 
 const (
@@ -37,6 +41,12 @@ const (
 	Request_TAKEN Request_State = 2
 	// It has a final answer.
 	Request_ANSWERED Request_State = 3
+	// The desk asked something and waits; its clock stands still.
+	Request_WAITING_FOR_PERSON Request_State = 4
+	// The person closed it, answered.
+	Request_CLOSED Request_State = 5
+	// The person took it back before it was answered.
+	Request_WITHDRAWN Request_State = 6
 )
 
 // Enum value maps for Request_State.
@@ -46,12 +56,18 @@ var (
 		1: "RECEIVED",
 		2: "TAKEN",
 		3: "ANSWERED",
+		4: "WAITING_FOR_PERSON",
+		5: "CLOSED",
+		6: "WITHDRAWN",
 	}
 	Request_State_value = map[string]int32{
-		"STATE_UNSPECIFIED": 0,
-		"RECEIVED":          1,
-		"TAKEN":             2,
-		"ANSWERED":          3,
+		"STATE_UNSPECIFIED":  0,
+		"RECEIVED":           1,
+		"TAKEN":              2,
+		"ANSWERED":           3,
+		"WAITING_FOR_PERSON": 4,
+		"CLOSED":             5,
+		"WITHDRAWN":          6,
 	}
 )
 
@@ -82,6 +98,460 @@ func (Request_State) EnumDescriptor() ([]byte, []int) {
 	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// What is asked for.
+type Request_Kind int32
+
+const (
+	// Not said: INFORMATION.
+	Request_KIND_UNSPECIFIED Request_Kind = 0
+	// To know something.
+	Request_INFORMATION Request_Kind = 1
+	// To tell of a disruption: of a service, at a location, or of one at the
+	// other. It needs one of the two.
+	Request_DISRUPTION Request_Kind = 2
+	// To be called. It needs a telephone number.
+	Request_CALL_BACK Request_Kind = 3
+	// To see somebody at a time that both agree on.
+	Request_APPOINTMENT Request_Kind = 4
+	// To have what the catalogue says put right.
+	Request_CORRECTION Request_Kind = 5
+)
+
+// Enum value maps for Request_Kind.
+var (
+	Request_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "INFORMATION",
+		2: "DISRUPTION",
+		3: "CALL_BACK",
+		4: "APPOINTMENT",
+		5: "CORRECTION",
+	}
+	Request_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"INFORMATION":      1,
+		"DISRUPTION":       2,
+		"CALL_BACK":        3,
+		"APPOINTMENT":      4,
+		"CORRECTION":       5,
+	}
+)
+
+func (x Request_Kind) Enum() *Request_Kind {
+	p := new(Request_Kind)
+	*p = x
+	return p
+}
+
+func (x Request_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Request_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[1].Descriptor()
+}
+
+func (Request_Kind) Type() protoreflect.EnumType {
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[1]
+}
+
+func (x Request_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Request_Kind.Descriptor instead.
+func (Request_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{0, 1}
+}
+
+// How the person wants the answer. Whatever the channel, it can be read with
+// the private code.
+type Request_Channel int32
+
+const (
+	// Not said: CODE_ONLY.
+	Request_CHANNEL_UNSPECIFIED Request_Channel = 0
+	// The person reads it with the private code.
+	Request_CODE_ONLY Request_Channel = 1
+	// By telephone. It needs a telephone number.
+	Request_PHONE Request_Channel = 2
+	// By e-mail. It needs an e-mail address.
+	Request_EMAIL Request_Channel = 3
+	// The person comes to the desk.
+	Request_VISIT Request_Channel = 4
+	// By a video call in Italian sign language. It needs an e-mail address or a
+	// telephone number, for the invitation.
+	Request_VIDEO_CALL_SIGN_LANGUAGE Request_Channel = 5
+)
+
+// Enum value maps for Request_Channel.
+var (
+	Request_Channel_name = map[int32]string{
+		0: "CHANNEL_UNSPECIFIED",
+		1: "CODE_ONLY",
+		2: "PHONE",
+		3: "EMAIL",
+		4: "VISIT",
+		5: "VIDEO_CALL_SIGN_LANGUAGE",
+	}
+	Request_Channel_value = map[string]int32{
+		"CHANNEL_UNSPECIFIED":      0,
+		"CODE_ONLY":                1,
+		"PHONE":                    2,
+		"EMAIL":                    3,
+		"VISIT":                    4,
+		"VIDEO_CALL_SIGN_LANGUAGE": 5,
+	}
+)
+
+func (x Request_Channel) Enum() *Request_Channel {
+	p := new(Request_Channel)
+	*p = x
+	return p
+}
+
+func (x Request_Channel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Request_Channel) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[2].Descriptor()
+}
+
+func (Request_Channel) Type() protoreflect.EnumType {
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[2]
+}
+
+func (x Request_Channel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Request_Channel.Descriptor instead.
+func (Request_Channel) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{0, 2}
+}
+
+// What became of a request. The figures about needs that were not met are made
+// of these, so the value that hinders most is the right one.
+type Request_Outcome int32
+
+const (
+	// Not said.
+	Request_OUTCOME_UNSPECIFIED Request_Outcome = 0
+	// The person knows what they asked.
+	Request_INFORMATION_GIVEN Request_Outcome = 1
+	// Somebody else is in charge, and the person knows who.
+	Request_REFERRED Request_Outcome = 2
+	// There is an appointment.
+	Request_APPOINTMENT_MADE Request_Outcome = 3
+	// The person gets the service.
+	Request_SERVICE_STARTED Request_Outcome = 4
+	// The person is on a waiting list.
+	Request_ON_WAITING_LIST Request_Outcome = 5
+	// The service has no place left, and no list.
+	Request_NO_CAPACITY Request_Outcome = 6
+	// There is no service for this need in the territory.
+	Request_NO_SUCH_SERVICE Request_Outcome = 7
+	// The service is too far away, or nothing goes there.
+	Request_TOO_FAR Request_Outcome = 8
+	// The person cannot enter or use it.
+	Request_NOT_ACCESSIBLE Request_Outcome = 9
+	// It is open when the person cannot come.
+	Request_HOURS_DO_NOT_FIT Request_Outcome = 10
+	// The person has no right to it.
+	Request_NOT_ENTITLED Request_Outcome = 11
+	// There was a disruption, and it is over.
+	Request_DISRUPTION_RESOLVED Request_Outcome = 12
+	// There is a disruption, and it goes on.
+	Request_DISRUPTION_CONFIRMED Request_Outcome = 13
+	// No disruption was found.
+	Request_DISRUPTION_NOT_FOUND Request_Outcome = 14
+	// The catalogue was put right.
+	Request_CORRECTION_MADE Request_Outcome = 15
+	// What was offered did not suit the person, who said no.
+	Request_DECLINED_BY_PERSON Request_Outcome = 16
+	// The person could not be reached.
+	Request_UNREACHABLE_PERSON Request_Outcome = 17
+	// The same was asked before; the other request goes on.
+	Request_DUPLICATE Request_Outcome = 18
+	// It is nothing that a desk can answer.
+	Request_NOT_FOR_THE_DESK Request_Outcome = 19
+)
+
+// Enum value maps for Request_Outcome.
+var (
+	Request_Outcome_name = map[int32]string{
+		0:  "OUTCOME_UNSPECIFIED",
+		1:  "INFORMATION_GIVEN",
+		2:  "REFERRED",
+		3:  "APPOINTMENT_MADE",
+		4:  "SERVICE_STARTED",
+		5:  "ON_WAITING_LIST",
+		6:  "NO_CAPACITY",
+		7:  "NO_SUCH_SERVICE",
+		8:  "TOO_FAR",
+		9:  "NOT_ACCESSIBLE",
+		10: "HOURS_DO_NOT_FIT",
+		11: "NOT_ENTITLED",
+		12: "DISRUPTION_RESOLVED",
+		13: "DISRUPTION_CONFIRMED",
+		14: "DISRUPTION_NOT_FOUND",
+		15: "CORRECTION_MADE",
+		16: "DECLINED_BY_PERSON",
+		17: "UNREACHABLE_PERSON",
+		18: "DUPLICATE",
+		19: "NOT_FOR_THE_DESK",
+	}
+	Request_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED":  0,
+		"INFORMATION_GIVEN":    1,
+		"REFERRED":             2,
+		"APPOINTMENT_MADE":     3,
+		"SERVICE_STARTED":      4,
+		"ON_WAITING_LIST":      5,
+		"NO_CAPACITY":          6,
+		"NO_SUCH_SERVICE":      7,
+		"TOO_FAR":              8,
+		"NOT_ACCESSIBLE":       9,
+		"HOURS_DO_NOT_FIT":     10,
+		"NOT_ENTITLED":         11,
+		"DISRUPTION_RESOLVED":  12,
+		"DISRUPTION_CONFIRMED": 13,
+		"DISRUPTION_NOT_FOUND": 14,
+		"CORRECTION_MADE":      15,
+		"DECLINED_BY_PERSON":   16,
+		"UNREACHABLE_PERSON":   17,
+		"DUPLICATE":            18,
+		"NOT_FOR_THE_DESK":     19,
+	}
+)
+
+func (x Request_Outcome) Enum() *Request_Outcome {
+	p := new(Request_Outcome)
+	*p = x
+	return p
+}
+
+func (x Request_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Request_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[3].Descriptor()
+}
+
+func (Request_Outcome) Type() protoreflect.EnumType {
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[3]
+}
+
+func (x Request_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Request_Outcome.Descriptor instead.
+func (Request_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{0, 3}
+}
+
+// What went wrong.
+type Disruption_Problem int32
+
+const (
+	// Not said.
+	Disruption_PROBLEM_UNSPECIFIED Disruption_Problem = 0
+	// It did not take place, nobody came, it was closed.
+	Disruption_NOT_PROVIDED Disruption_Problem = 1
+	// It was late, or shorter than promised.
+	Disruption_LATE Disruption_Problem = 2
+	// Not everybody could enter or use it: a lift, a ramp, a vehicle, a page.
+	Disruption_NOT_ACCESSIBLE Disruption_Problem = 3
+	// It is otherwise than the catalogue says.
+	Disruption_NOT_AS_DESCRIBED Disruption_Problem = 4
+	// How somebody was treated.
+	Disruption_TREATMENT Disruption_Problem = 5
+	// Something else.
+	Disruption_OTHER Disruption_Problem = 6
+)
+
+// Enum value maps for Disruption_Problem.
+var (
+	Disruption_Problem_name = map[int32]string{
+		0: "PROBLEM_UNSPECIFIED",
+		1: "NOT_PROVIDED",
+		2: "LATE",
+		3: "NOT_ACCESSIBLE",
+		4: "NOT_AS_DESCRIBED",
+		5: "TREATMENT",
+		6: "OTHER",
+	}
+	Disruption_Problem_value = map[string]int32{
+		"PROBLEM_UNSPECIFIED": 0,
+		"NOT_PROVIDED":        1,
+		"LATE":                2,
+		"NOT_ACCESSIBLE":      3,
+		"NOT_AS_DESCRIBED":    4,
+		"TREATMENT":           5,
+		"OTHER":               6,
+	}
+)
+
+func (x Disruption_Problem) Enum() *Disruption_Problem {
+	p := new(Disruption_Problem)
+	*p = x
+	return p
+}
+
+func (x Disruption_Problem) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Disruption_Problem) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[4].Descriptor()
+}
+
+func (Disruption_Problem) Type() protoreflect.EnumType {
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[4]
+}
+
+func (x Disruption_Problem) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Disruption_Problem.Descriptor instead.
+func (Disruption_Problem) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{2, 0}
+}
+
+// What somebody is to the person for whom they ask.
+type Representation_Role int32
+
+const (
+	// Not set.
+	Representation_ROLE_UNSPECIFIED Representation_Role = 0
+	// A parent of a minor.
+	Representation_PARENT Representation_Role = 1
+	// Another member of the family.
+	Representation_FAMILY_MEMBER Representation_Role = 2
+	// The guardian (tutore).
+	Representation_GUARDIAN Representation_Role = 3
+	// The support administrator (amministratore di sostegno).
+	Representation_SUPPORT_ADMINISTRATOR Representation_Role = 4
+	// Who looks after the person (caregiver).
+	Representation_CAREGIVER Representation_Role = 5
+	// Somebody by profession: of a school, a surgery, an association.
+	Representation_PROFESSIONAL Representation_Role = 6
+	// A neighbour or a friend.
+	Representation_NEIGHBOUR_OR_FRIEND Representation_Role = 7
+	// Somebody else.
+	Representation_OTHER Representation_Role = 8
+)
+
+// Enum value maps for Representation_Role.
+var (
+	Representation_Role_name = map[int32]string{
+		0: "ROLE_UNSPECIFIED",
+		1: "PARENT",
+		2: "FAMILY_MEMBER",
+		3: "GUARDIAN",
+		4: "SUPPORT_ADMINISTRATOR",
+		5: "CAREGIVER",
+		6: "PROFESSIONAL",
+		7: "NEIGHBOUR_OR_FRIEND",
+		8: "OTHER",
+	}
+	Representation_Role_value = map[string]int32{
+		"ROLE_UNSPECIFIED":      0,
+		"PARENT":                1,
+		"FAMILY_MEMBER":         2,
+		"GUARDIAN":              3,
+		"SUPPORT_ADMINISTRATOR": 4,
+		"CAREGIVER":             5,
+		"PROFESSIONAL":          6,
+		"NEIGHBOUR_OR_FRIEND":   7,
+		"OTHER":                 8,
+	}
+)
+
+func (x Representation_Role) Enum() *Representation_Role {
+	p := new(Representation_Role)
+	*p = x
+	return p
+}
+
+func (x Representation_Role) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Representation_Role) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[5].Descriptor()
+}
+
+func (Representation_Role) Type() protoreflect.EnumType {
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[5]
+}
+
+func (x Representation_Role) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Representation_Role.Descriptor instead.
+func (Representation_Role) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{3, 0}
+}
+
+// Who wrote it.
+type Message_Side int32
+
+const (
+	// Not set.
+	Message_SIDE_UNSPECIFIED Message_Side = 0
+	// Who asked.
+	Message_PERSON Message_Side = 1
+	// The desk.
+	Message_DESK Message_Side = 2
+)
+
+// Enum value maps for Message_Side.
+var (
+	Message_Side_name = map[int32]string{
+		0: "SIDE_UNSPECIFIED",
+		1: "PERSON",
+		2: "DESK",
+	}
+	Message_Side_value = map[string]int32{
+		"SIDE_UNSPECIFIED": 0,
+		"PERSON":           1,
+		"DESK":             2,
+	}
+)
+
+func (x Message_Side) Enum() *Message_Side {
+	p := new(Message_Side)
+	*p = x
+	return p
+}
+
+func (x Message_Side) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Message_Side) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[6].Descriptor()
+}
+
+func (Message_Side) Type() protoreflect.EnumType {
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[6]
+}
+
+func (x Message_Side) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Message_Side.Descriptor instead.
+func (Message_Side) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{6, 0}
+}
+
 // Something that a person asked.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -99,8 +569,36 @@ type Request struct {
 	Language string `protobuf:"bytes,6,opt,name=language,proto3" json:"language,omitempty"`
 	// Where it stands.
 	State Request_State `protobuf:"varint,7,opt,name=state,proto3,enum=cidsistem.desk.v1.Request_State" json:"state,omitempty"`
-	// The answers, in order.
+	// What the desk wrote, in order: the messages of the desk's side once more.
 	Answers []*Answer `protobuf:"bytes,8,rep,name=answers,proto3" json:"answers,omitempty"`
+	// What both sides wrote after the request, in order.
+	Messages []*Message `protobuf:"bytes,9,rep,name=messages,proto3" json:"messages,omitempty"`
+	// What is asked for.
+	Kind Request_Kind `protobuf:"varint,10,opt,name=kind,proto3,enum=cidsistem.desk.v1.Request_Kind" json:"kind,omitempty"`
+	// The location that it is about. Format: comuni/{comune}/locations/{location}
+	Location string `protobuf:"bytes,11,opt,name=location,proto3" json:"location,omitempty"`
+	// What went wrong, of a request of the kind DISRUPTION.
+	Disruption *Disruption `protobuf:"bytes,12,opt,name=disruption,proto3" json:"disruption,omitempty"`
+	// In which capacity somebody asks for another person; absent: for themself.
+	Representation *Representation `protobuf:"bytes,13,opt,name=representation,proto3" json:"representation,omitempty"`
+	// How the person wants the answer.
+	PreferredChannel Request_Channel `protobuf:"varint,14,opt,name=preferred_channel,json=preferredChannel,proto3,enum=cidsistem.desk.v1.Request_Channel" json:"preferred_channel,omitempty"`
+	// When the person can be reached, in their own words.
+	ContactHours string `protobuf:"bytes,15,opt,name=contact_hours,json=contactHours,proto3" json:"contact_hours,omitempty"`
+	// The files that the person attached, without their bytes.
+	Attachments []*Attachment `protobuf:"bytes,16,rep,name=attachments,proto3" json:"attachments,omitempty"`
+	// What became of it, once it has a final answer.
+	Outcome Request_Outcome `protobuf:"varint,17,opt,name=outcome,proto3,enum=cidsistem.desk.v1.Request_Outcome" json:"outcome,omitempty"`
+	// The last day for the final answer, in working days of the comune after the
+	// request was received. Absent while it waits for the person.
+	DueDate *registryv1.PartialDate `protobuf:"bytes,18,opt,name=due_date,json=dueDate,proto3" json:"due_date,omitempty"`
+	// While it waits for the person: how many working days the desk has once the
+	// person has written.
+	WorkingDaysLeft int32 `protobuf:"varint,19,opt,name=working_days_left,json=workingDaysLeft,proto3" json:"working_days_left,omitempty"`
+	// Whether the last day is over and the final answer is missing.
+	Overdue bool `protobuf:"varint,20,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// What the person thinks of the answer; absent: they did not say.
+	Rating *Rating `protobuf:"bytes,21,opt,name=rating,proto3" json:"rating,omitempty"`
 	// When it was received.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
@@ -197,6 +695,97 @@ func (x *Request) GetAnswers() []*Answer {
 	return nil
 }
 
+func (x *Request) GetMessages() []*Message {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+func (x *Request) GetKind() Request_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Request_KIND_UNSPECIFIED
+}
+
+func (x *Request) GetLocation() string {
+	if x != nil {
+		return x.Location
+	}
+	return ""
+}
+
+func (x *Request) GetDisruption() *Disruption {
+	if x != nil {
+		return x.Disruption
+	}
+	return nil
+}
+
+func (x *Request) GetRepresentation() *Representation {
+	if x != nil {
+		return x.Representation
+	}
+	return nil
+}
+
+func (x *Request) GetPreferredChannel() Request_Channel {
+	if x != nil {
+		return x.PreferredChannel
+	}
+	return Request_CHANNEL_UNSPECIFIED
+}
+
+func (x *Request) GetContactHours() string {
+	if x != nil {
+		return x.ContactHours
+	}
+	return ""
+}
+
+func (x *Request) GetAttachments() []*Attachment {
+	if x != nil {
+		return x.Attachments
+	}
+	return nil
+}
+
+func (x *Request) GetOutcome() Request_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Request_OUTCOME_UNSPECIFIED
+}
+
+func (x *Request) GetDueDate() *registryv1.PartialDate {
+	if x != nil {
+		return x.DueDate
+	}
+	return nil
+}
+
+func (x *Request) GetWorkingDaysLeft() int32 {
+	if x != nil {
+		return x.WorkingDaysLeft
+	}
+	return 0
+}
+
+func (x *Request) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
+func (x *Request) GetRating() *Rating {
+	if x != nil {
+		return x.Rating
+	}
+	return nil
+}
+
 func (x *Request) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
@@ -282,6 +871,440 @@ func (x *Contact) GetEmail() string {
 	return ""
 }
 
+// What went wrong, and when.
+type Disruption struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What went wrong.
+	Problem Disruption_Problem `protobuf:"varint,1,opt,name=problem,proto3,enum=cidsistem.desk.v1.Disruption_Problem" json:"problem,omitempty"`
+	// When it happened or began; not in the future.
+	Date *registryv1.PartialDate `protobuf:"bytes,2,opt,name=date,proto3" json:"date,omitempty"`
+	// The hour, or how often, in the person's own words.
+	When          string `protobuf:"bytes,3,opt,name=when,proto3" json:"when,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Disruption) Reset() {
+	*x = Disruption{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Disruption) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Disruption) ProtoMessage() {}
+
+func (x *Disruption) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Disruption.ProtoReflect.Descriptor instead.
+func (*Disruption) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Disruption) GetProblem() Disruption_Problem {
+	if x != nil {
+		return x.Problem
+	}
+	return Disruption_PROBLEM_UNSPECIFIED
+}
+
+func (x *Disruption) GetDate() *registryv1.PartialDate {
+	if x != nil {
+		return x.Date
+	}
+	return nil
+}
+
+func (x *Disruption) GetWhen() string {
+	if x != nil {
+		return x.When
+	}
+	return ""
+}
+
+// In which capacity somebody asks for another person.
+type Representation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What somebody is to the person.
+	Role Representation_Role `protobuf:"varint,1,opt,name=role,proto3,enum=cidsistem.desk.v1.Representation_Role" json:"role,omitempty"`
+	// By what: a delegation, a decree, the person's word.
+	Basis string `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The last day on which the basis holds; absent: it has none. A basis that has
+	// ended is refused.
+	ExpiryDate    *registryv1.PartialDate `protobuf:"bytes,3,opt,name=expiry_date,json=expiryDate,proto3" json:"expiry_date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Representation) Reset() {
+	*x = Representation{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Representation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Representation) ProtoMessage() {}
+
+func (x *Representation) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Representation.ProtoReflect.Descriptor instead.
+func (*Representation) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Representation) GetRole() Representation_Role {
+	if x != nil {
+		return x.Role
+	}
+	return Representation_ROLE_UNSPECIFIED
+}
+
+func (x *Representation) GetBasis() string {
+	if x != nil {
+		return x.Basis
+	}
+	return ""
+}
+
+func (x *Representation) GetExpiryDate() *registryv1.PartialDate {
+	if x != nil {
+		return x.ExpiryDate
+	}
+	return nil
+}
+
+// A file that came with a request. It stays on the comune's node, encrypted, and
+// is erased with the request.
+type Attachment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resource name. Format:
+	// comuni/{comune}/requests/{request}/attachments/{attachment}
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The name that the person's file had.
+	FileName string `protobuf:"bytes,2,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	// The media type, by what is in it.
+	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	// Bytes.
+	SizeBytes int64 `protobuf:"varint,4,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// SHA-256 of the bytes, hexadecimal.
+	Sha256 string `protobuf:"bytes,5,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// When it was received.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The bytes; only where one attachment is asked for.
+	Data          []byte `protobuf:"bytes,7,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attachment) Reset() {
+	*x = Attachment{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attachment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attachment) ProtoMessage() {}
+
+func (x *Attachment) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attachment.ProtoReflect.Descriptor instead.
+func (*Attachment) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Attachment) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Attachment) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+func (x *Attachment) GetMediaType() string {
+	if x != nil {
+		return x.MediaType
+	}
+	return ""
+}
+
+func (x *Attachment) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *Attachment) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Attachment) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Attachment) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// A file on its way in. PDF, JPEG, PNG, plain text, ODT and DOCX are taken, by
+// what is in them. All files of a call together have at most 3 MiB.
+type AttachedFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name, without a folder.
+	FileName string `protobuf:"bytes,1,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	// Its bytes, at most 2 MiB.
+	Data          []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttachedFile) Reset() {
+	*x = AttachedFile{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttachedFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttachedFile) ProtoMessage() {}
+
+func (x *AttachedFile) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttachedFile.ProtoReflect.Descriptor instead.
+func (*AttachedFile) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AttachedFile) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+func (x *AttachedFile) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// A message of one side.
+type Message struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who wrote it.
+	Side Message_Side `protobuf:"varint,1,opt,name=side,proto3,enum=cidsistem.desk.v1.Message_Side" json:"side,omitempty"`
+	// The text.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Who of the desk wrote it; shown to the desk alone. Format:
+	// nodes/{node}/accounts/{account}
+	Author string `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
+	// The names of the attachments that came with it.
+	Attachments []string `protobuf:"bytes,4,rep,name=attachments,proto3" json:"attachments,omitempty"`
+	// When.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Message) Reset() {
+	*x = Message{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Message) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Message) ProtoMessage() {}
+
+func (x *Message) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Message.ProtoReflect.Descriptor instead.
+func (*Message) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Message) GetSide() Message_Side {
+	if x != nil {
+		return x.Side
+	}
+	return Message_SIDE_UNSPECIFIED
+}
+
+func (x *Message) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Message) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *Message) GetAttachments() []string {
+	if x != nil {
+		return x.Attachments
+	}
+	return nil
+}
+
+func (x *Message) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// What a person thinks of the answer.
+type Rating struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 1, not at all good, to 5, very good.
+	Score int32 `protobuf:"varint,1,opt,name=score,proto3" json:"score,omitempty"`
+	// In the person's own words.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// When.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rating) Reset() {
+	*x = Rating{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rating) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rating) ProtoMessage() {}
+
+func (x *Rating) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rating.ProtoReflect.Descriptor instead.
+func (*Rating) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Rating) GetScore() int32 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *Rating) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Rating) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 // An answer of the desk.
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -297,7 +1320,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[2]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +1332,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[2]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +1345,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{2}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Answer) GetText() string {
@@ -354,15 +1377,17 @@ type CreateRequestRequest struct {
 	// What is asked.
 	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
 	// A UUID of the client's choice: a repetition with the same id and content
-	// makes nothing anew.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// makes nothing anew, and is answered with the same request and private code.
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Files that belong to it: at most 3.
+	Attachments   []*AttachedFile `protobuf:"bytes,4,rep,name=attachments,proto3" json:"attachments,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateRequestRequest) Reset() {
 	*x = CreateRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[3]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +1399,7 @@ func (x *CreateRequestRequest) String() string {
 func (*CreateRequestRequest) ProtoMessage() {}
 
 func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[3]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +1412,7 @@ func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{3}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateRequestRequest) GetParent() string {
@@ -411,6 +1436,13 @@ func (x *CreateRequestRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateRequestRequest) GetAttachments() []*AttachedFile {
+	if x != nil {
+		return x.Attachments
+	}
+	return nil
+}
+
 // Response message for CreateRequest.
 type CreateRequestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -425,7 +1457,7 @@ type CreateRequestResponse struct {
 
 func (x *CreateRequestResponse) Reset() {
 	*x = CreateRequestResponse{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[4]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +1469,7 @@ func (x *CreateRequestResponse) String() string {
 func (*CreateRequestResponse) ProtoMessage() {}
 
 func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[4]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +1482,7 @@ func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestResponse.ProtoReflect.Descriptor instead.
 func (*CreateRequestResponse) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{4}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateRequestResponse) GetRequest() *Request {
@@ -480,7 +1512,7 @@ type LookUpRequestRequest struct {
 
 func (x *LookUpRequestRequest) Reset() {
 	*x = LookUpRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[5]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -492,7 +1524,7 @@ func (x *LookUpRequestRequest) String() string {
 func (*LookUpRequestRequest) ProtoMessage() {}
 
 func (x *LookUpRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[5]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -505,7 +1537,7 @@ func (x *LookUpRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRequestRequest.ProtoReflect.Descriptor instead.
 func (*LookUpRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{5}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LookUpRequestRequest) GetParent() string {
@@ -522,6 +1554,319 @@ func (x *LookUpRequestRequest) GetCode() string {
 	return ""
 }
 
+// Request message for LookUpRequestAttachment.
+type LookUpRequestAttachmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Format: comuni/{comune}
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The private code; blanks, dashes and case do not matter.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// The attachment, of the code's request. Format:
+	// comuni/{comune}/requests/{request}/attachments/{attachment}
+	Attachment    string `protobuf:"bytes,3,opt,name=attachment,proto3" json:"attachment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpRequestAttachmentRequest) Reset() {
+	*x = LookUpRequestAttachmentRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpRequestAttachmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpRequestAttachmentRequest) ProtoMessage() {}
+
+func (x *LookUpRequestAttachmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpRequestAttachmentRequest.ProtoReflect.Descriptor instead.
+func (*LookUpRequestAttachmentRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *LookUpRequestAttachmentRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *LookUpRequestAttachmentRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *LookUpRequestAttachmentRequest) GetAttachment() string {
+	if x != nil {
+		return x.Attachment
+	}
+	return ""
+}
+
+// Request message for AddMessage.
+type AddMessageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Format: comuni/{comune}
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The private code; blanks, dashes and case do not matter.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// What the person writes.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// Files that belong to it: at most 3; a request has at most 9 in all.
+	Attachments   []*AttachedFile `protobuf:"bytes,4,rep,name=attachments,proto3" json:"attachments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddMessageRequest) Reset() {
+	*x = AddMessageRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddMessageRequest) ProtoMessage() {}
+
+func (x *AddMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddMessageRequest.ProtoReflect.Descriptor instead.
+func (*AddMessageRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AddMessageRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *AddMessageRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *AddMessageRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *AddMessageRequest) GetAttachments() []*AttachedFile {
+	if x != nil {
+		return x.Attachments
+	}
+	return nil
+}
+
+// Request message for CloseRequest.
+type CloseRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Format: comuni/{comune}
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The private code; blanks, dashes and case do not matter.
+	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseRequestRequest) Reset() {
+	*x = CloseRequestRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseRequestRequest) ProtoMessage() {}
+
+func (x *CloseRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseRequestRequest.ProtoReflect.Descriptor instead.
+func (*CloseRequestRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CloseRequestRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CloseRequestRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// Request message for RateRequest.
+type RateRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Format: comuni/{comune}
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The private code; blanks, dashes and case do not matter.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// From 1, not at all good, to 5, very good.
+	Score int32 `protobuf:"varint,3,opt,name=score,proto3" json:"score,omitempty"`
+	// In the person's own words.
+	Text          string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RateRequestRequest) Reset() {
+	*x = RateRequestRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RateRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RateRequestRequest) ProtoMessage() {}
+
+func (x *RateRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RateRequestRequest.ProtoReflect.Descriptor instead.
+func (*RateRequestRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RateRequestRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *RateRequestRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *RateRequestRequest) GetScore() int32 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *RateRequestRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// Request message for GetRequestAttachment.
+type GetRequestAttachmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The attachment. Format:
+	// comuni/{comune}/requests/{request}/attachments/{attachment}
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRequestAttachmentRequest) Reset() {
+	*x = GetRequestAttachmentRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRequestAttachmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRequestAttachmentRequest) ProtoMessage() {}
+
+func (x *GetRequestAttachmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRequestAttachmentRequest.ProtoReflect.Descriptor instead.
+func (*GetRequestAttachmentRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetRequestAttachmentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Request message for GetRequest.
 type GetRequestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -533,7 +1878,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[6]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +1890,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[6]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +1903,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{6}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetRequestRequest) GetName() string {
@@ -578,14 +1923,18 @@ type ListRequestsRequest struct {
 	// Token from an earlier page; the other fields must not change.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only requests that stand here.
-	State         Request_State `protobuf:"varint,4,opt,name=state,proto3,enum=cidsistem.desk.v1.Request_State" json:"state,omitempty"`
+	State Request_State `protobuf:"varint,4,opt,name=state,proto3,enum=cidsistem.desk.v1.Request_State" json:"state,omitempty"`
+	// Only requests whose last day is over without a final answer.
+	Overdue bool `protobuf:"varint,5,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Only requests of this kind.
+	Kind          Request_Kind `protobuf:"varint,6,opt,name=kind,proto3,enum=cidsistem.desk.v1.Request_Kind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[7]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +1946,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[7]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +1959,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{7}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListRequestsRequest) GetParent() string {
@@ -641,6 +1990,20 @@ func (x *ListRequestsRequest) GetState() Request_State {
 	return Request_STATE_UNSPECIFIED
 }
 
+func (x *ListRequestsRequest) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
+func (x *ListRequestsRequest) GetKind() Request_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Request_KIND_UNSPECIFIED
+}
+
 // Response message for ListRequests.
 type ListRequestsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -654,7 +2017,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[8]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +2029,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[8]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +2042,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{8}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -703,15 +2066,19 @@ type AnswerRequestRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The answer.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	// Whether it is the last word.
-	Final         bool `protobuf:"varint,3,opt,name=final,proto3" json:"final,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Whether it is the last word. It needs an outcome then.
+	Final bool `protobuf:"varint,3,opt,name=final,proto3" json:"final,omitempty"`
+	// What became of the request; only with the last word.
+	Outcome Request_Outcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=cidsistem.desk.v1.Request_Outcome" json:"outcome,omitempty"`
+	// Whether the desk waits for the person now; not with the last word.
+	WaitingForPerson bool `protobuf:"varint,5,opt,name=waiting_for_person,json=waitingForPerson,proto3" json:"waiting_for_person,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *AnswerRequestRequest) Reset() {
 	*x = AnswerRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[9]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +2090,7 @@ func (x *AnswerRequestRequest) String() string {
 func (*AnswerRequestRequest) ProtoMessage() {}
 
 func (x *AnswerRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[9]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +2103,7 @@ func (x *AnswerRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequestRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{9}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AnswerRequestRequest) GetName() string {
@@ -760,11 +2127,25 @@ func (x *AnswerRequestRequest) GetFinal() bool {
 	return false
 }
 
+func (x *AnswerRequestRequest) GetOutcome() Request_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Request_OUTCOME_UNSPECIFIED
+}
+
+func (x *AnswerRequestRequest) GetWaitingForPerson() bool {
+	if x != nil {
+		return x.WaitingForPerson
+	}
+	return false
+}
+
 var File_cidsistem_desk_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"'cidsistem/desk/v1/request_service.proto\x12\x11cidsistem.desk.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x06\n" +
+	"'cidsistem/desk/v1/request_service.proto\x12\x11cidsistem.desk.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x11\n" +
 	"\aRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12\"\n" +
 	"\x04text\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\x88'R\x04text\x12<\n" +
@@ -773,62 +2154,217 @@ const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"\acontact\x18\x05 \x01(\v2\x1a.cidsistem.desk.v1.ContactR\acontact\x12J\n" +
 	"\blanguage\x18\x06 \x01(\tB.\xbaH+r)2'^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,8})?$R\blanguage\x12<\n" +
 	"\x05state\x18\a \x01(\x0e2 .cidsistem.desk.v1.Request.StateB\x04\xe2A\x01\x03R\x05state\x129\n" +
-	"\aanswers\x18\b \x03(\v2\x19.cidsistem.desk.v1.AnswerB\x04\xe2A\x01\x03R\aanswers\x12A\n" +
+	"\aanswers\x18\b \x03(\v2\x19.cidsistem.desk.v1.AnswerB\x04\xe2A\x01\x03R\aanswers\x12<\n" +
+	"\bmessages\x18\t \x03(\v2\x1a.cidsistem.desk.v1.MessageB\x04\xe2A\x01\x03R\bmessages\x12=\n" +
+	"\x04kind\x18\n" +
+	" \x01(\x0e2\x1f.cidsistem.desk.v1.Request.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
+	"\blocation\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\blocation\x12=\n" +
+	"\n" +
+	"disruption\x18\f \x01(\v2\x1d.cidsistem.desk.v1.DisruptionR\n" +
+	"disruption\x12I\n" +
+	"\x0erepresentation\x18\r \x01(\v2!.cidsistem.desk.v1.RepresentationR\x0erepresentation\x12Y\n" +
+	"\x11preferred_channel\x18\x0e \x01(\x0e2\".cidsistem.desk.v1.Request.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\x10preferredChannel\x12-\n" +
+	"\rcontact_hours\x18\x0f \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\fcontactHours\x12E\n" +
+	"\vattachments\x18\x10 \x03(\v2\x1d.cidsistem.desk.v1.AttachmentB\x04\xe2A\x01\x03R\vattachments\x12B\n" +
+	"\aoutcome\x18\x11 \x01(\x0e2\".cidsistem.desk.v1.Request.OutcomeB\x04\xe2A\x01\x03R\aoutcome\x12C\n" +
+	"\bdue_date\x18\x12 \x01(\v2\".cidsistem.registry.v1.PartialDateB\x04\xe2A\x01\x03R\adueDate\x120\n" +
+	"\x11working_days_left\x18\x13 \x01(\x05B\x04\xe2A\x01\x03R\x0fworkingDaysLeft\x12\x1e\n" +
+	"\aoverdue\x18\x14 \x01(\bB\x04\xe2A\x01\x03R\aoverdue\x127\n" +
+	"\x06rating\x18\x15 \x01(\v2\x19.cidsistem.desk.v1.RatingB\x04\xe2A\x01\x03R\x06rating\x12A\n" +
 	"\vcreate_time\x18Z \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"createTime\x12A\n" +
 	"\vupdate_time\x18[ \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"updateTime\x12?\n" +
 	"\n" +
-	"purge_time\x18] \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tpurgeTime\"E\n" +
+	"purge_time\x18] \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tpurgeTime\"x\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bRECEIVED\x10\x01\x12\t\n" +
 	"\x05TAKEN\x10\x02\x12\f\n" +
-	"\bANSWERED\x10\x03:Z\xeaAW\n" +
+	"\bANSWERED\x10\x03\x12\x16\n" +
+	"\x12WAITING_FOR_PERSON\x10\x04\x12\n" +
+	"\n" +
+	"\x06CLOSED\x10\x05\x12\r\n" +
+	"\tWITHDRAWN\x10\x06\"m\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vINFORMATION\x10\x01\x12\x0e\n" +
+	"\n" +
+	"DISRUPTION\x10\x02\x12\r\n" +
+	"\tCALL_BACK\x10\x03\x12\x0f\n" +
+	"\vAPPOINTMENT\x10\x04\x12\x0e\n" +
+	"\n" +
+	"CORRECTION\x10\x05\"p\n" +
+	"\aChannel\x12\x17\n" +
+	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tCODE_ONLY\x10\x01\x12\t\n" +
+	"\x05PHONE\x10\x02\x12\t\n" +
+	"\x05EMAIL\x10\x03\x12\t\n" +
+	"\x05VISIT\x10\x04\x12\x1c\n" +
+	"\x18VIDEO_CALL_SIGN_LANGUAGE\x10\x05\"\xad\x03\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11INFORMATION_GIVEN\x10\x01\x12\f\n" +
+	"\bREFERRED\x10\x02\x12\x14\n" +
+	"\x10APPOINTMENT_MADE\x10\x03\x12\x13\n" +
+	"\x0fSERVICE_STARTED\x10\x04\x12\x13\n" +
+	"\x0fON_WAITING_LIST\x10\x05\x12\x0f\n" +
+	"\vNO_CAPACITY\x10\x06\x12\x13\n" +
+	"\x0fNO_SUCH_SERVICE\x10\a\x12\v\n" +
+	"\aTOO_FAR\x10\b\x12\x12\n" +
+	"\x0eNOT_ACCESSIBLE\x10\t\x12\x14\n" +
+	"\x10HOURS_DO_NOT_FIT\x10\n" +
+	"\x12\x10\n" +
+	"\fNOT_ENTITLED\x10\v\x12\x17\n" +
+	"\x13DISRUPTION_RESOLVED\x10\f\x12\x18\n" +
+	"\x14DISRUPTION_CONFIRMED\x10\r\x12\x18\n" +
+	"\x14DISRUPTION_NOT_FOUND\x10\x0e\x12\x13\n" +
+	"\x0fCORRECTION_MADE\x10\x0f\x12\x16\n" +
+	"\x12DECLINED_BY_PERSON\x10\x10\x12\x16\n" +
+	"\x12UNREACHABLE_PERSON\x10\x11\x12\r\n" +
+	"\tDUPLICATE\x10\x12\x12\x14\n" +
+	"\x10NOT_FOR_THE_DESK\x10\x13:Z\xeaAW\n" +
 	"\x1edesk.cidsistem.example/Request\x12\"comuni/{comune}/requests/{request}*\brequests2\arequest\"w\n" +
 	"\aContact\x12%\n" +
 	"\tfull_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bfullName\x12%\n" +
 	"\ttelephone\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18(R\ttelephone\x12\x1e\n" +
-	"\x05email\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\"\x8d\x01\n" +
+	"\x05email\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\"\xb2\x02\n" +
+	"\n" +
+	"Disruption\x12I\n" +
+	"\aproblem\x18\x01 \x01(\x0e2%.cidsistem.desk.v1.Disruption.ProblemB\b\xbaH\x05\x82\x01\x02\x10\x01R\aproblem\x126\n" +
+	"\x04date\x18\x02 \x01(\v2\".cidsistem.registry.v1.PartialDateR\x04date\x12\x1c\n" +
+	"\x04when\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04when\"\x82\x01\n" +
+	"\aProblem\x12\x17\n" +
+	"\x13PROBLEM_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fNOT_PROVIDED\x10\x01\x12\b\n" +
+	"\x04LATE\x10\x02\x12\x12\n" +
+	"\x0eNOT_ACCESSIBLE\x10\x03\x12\x14\n" +
+	"\x10NOT_AS_DESCRIBED\x10\x04\x12\r\n" +
+	"\tTREATMENT\x10\x05\x12\t\n" +
+	"\x05OTHER\x10\x06\"\xed\x02\n" +
+	"\x0eRepresentation\x12J\n" +
+	"\x04role\x18\x01 \x01(\x0e2&.cidsistem.desk.v1.Representation.RoleB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12\x1e\n" +
+	"\x05basis\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x05basis\x12C\n" +
+	"\vexpiry_date\x18\x03 \x01(\v2\".cidsistem.registry.v1.PartialDateR\n" +
+	"expiryDate\"\xa9\x01\n" +
+	"\x04Role\x12\x14\n" +
+	"\x10ROLE_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06PARENT\x10\x01\x12\x11\n" +
+	"\rFAMILY_MEMBER\x10\x02\x12\f\n" +
+	"\bGUARDIAN\x10\x03\x12\x19\n" +
+	"\x15SUPPORT_ADMINISTRATOR\x10\x04\x12\r\n" +
+	"\tCAREGIVER\x10\x05\x12\x10\n" +
+	"\fPROFESSIONAL\x10\x06\x12\x17\n" +
+	"\x13NEIGHBOUR_OR_FRIEND\x10\a\x12\t\n" +
+	"\x05OTHER\x10\b\"\x8c\x03\n" +
+	"\n" +
+	"Attachment\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12!\n" +
+	"\tfile_name\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\bfileName\x12#\n" +
+	"\n" +
+	"media_type\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\tmediaType\x12#\n" +
+	"\n" +
+	"size_bytes\x18\x04 \x01(\x03B\x04\xe2A\x01\x03R\tsizeBytes\x12\x1c\n" +
+	"\x06sha256\x18\x05 \x01(\tB\x04\xe2A\x01\x03R\x06sha256\x12A\n" +
+	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"createTime\x12\x18\n" +
+	"\x04data\x18\a \x01(\fB\x04\xe2A\x01\x03R\x04data:|\xeaAy\n" +
+	"!desk.cidsistem.example/Attachment\x12;comuni/{comune}/requests/{request}/attachments/{attachment}*\vattachments2\n" +
+	"attachment\"a\n" +
+	"\fAttachedFile\x12+\n" +
+	"\tfile_name\x18\x01 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\bfileName\x12$\n" +
+	"\x04data\x18\x02 \x01(\fB\x10\xe2A\x01\x02\xbaH\tz\a\x10\x01\x18\x80\x80\x80\x01R\x04data\"\x9b\x02\n" +
+	"\aMessage\x129\n" +
+	"\x04side\x18\x01 \x01(\x0e2\x1f.cidsistem.desk.v1.Message.SideB\x04\xe2A\x01\x03R\x04side\x12\x18\n" +
+	"\x04text\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x04text\x12\x1c\n" +
+	"\x06author\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\x06author\x12&\n" +
+	"\vattachments\x18\x04 \x03(\tB\x04\xe2A\x01\x03R\vattachments\x12A\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"createTime\"2\n" +
+	"\x04Side\x12\x14\n" +
+	"\x10SIDE_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06PERSON\x10\x01\x12\b\n" +
+	"\x04DESK\x10\x02\"\x81\x01\n" +
+	"\x06Rating\x12\x1a\n" +
+	"\x05score\x18\x01 \x01(\x05B\x04\xe2A\x01\x03R\x05score\x12\x18\n" +
+	"\x04text\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x04text\x12A\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"createTime\"\x8d\x01\n" +
 	"\x06Answer\x12\"\n" +
 	"\x04text\x18\x01 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\x90NR\x04text\x12\x1c\n" +
 	"\x06author\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x06author\x12A\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
-	"createTime\"\xf1\x01\n" +
+	"createTime\"\xbe\x02\n" +
 	"\x14CreateRequestRequest\x12c\n" +
 	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12@\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.cidsistem.desk.v1.RequestB\n" +
 	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\arequest\x122\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\"a\n" +
+	"request_id\x18\x03 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12K\n" +
+	"\vattachments\x18\x04 \x03(\v2\x1f.cidsistem.desk.v1.AttachedFileB\b\xbaH\x05\x92\x01\x02\x10\x03R\vattachments\"a\n" +
 	"\x15CreateRequestResponse\x124\n" +
 	"\arequest\x18\x01 \x01(\v2\x1a.cidsistem.desk.v1.RequestR\arequest\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\"\x9e\x01\n" +
 	"\x14LookUpRequestRequest\x12c\n" +
 	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12!\n" +
-	"\x04code\x18\x02 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x04code\"\x92\x01\n" +
+	"\x04code\x18\x02 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x04code\"\xd9\x02\n" +
+	"\x1eLookUpRequestAttachmentRequest\x12c\n" +
+	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12!\n" +
+	"\x04code\x18\x02 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x04code\x12\xae\x01\n" +
+	"\n" +
+	"attachment\x18\x03 \x01(\tB\x8d\x01\xe2A\x01\x02\xfaA#\n" +
+	"!desk.cidsistem.example/Attachment\xbaH`r^2\\^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}/attachments/[a-z][a-z0-9-]{1,62}$R\n" +
+	"attachment\"\x8c\x02\n" +
+	"\x11AddMessageRequest\x12c\n" +
+	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12!\n" +
+	"\x04code\x18\x02 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x04code\x12\"\n" +
+	"\x04text\x18\x03 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\x88'R\x04text\x12K\n" +
+	"\vattachments\x18\x04 \x03(\v2\x1f.cidsistem.desk.v1.AttachedFileB\b\xbaH\x05\x92\x01\x02\x10\x03R\vattachments\"\x9d\x01\n" +
+	"\x13CloseRequestRequest\x12c\n" +
+	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12!\n" +
+	"\x04code\x18\x02 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x04code\"\xdf\x01\n" +
+	"\x12RateRequestRequest\x12c\n" +
+	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12!\n" +
+	"\x04code\x18\x02 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x04code\x12#\n" +
+	"\x05score\x18\x03 \x01(\x05B\r\xe2A\x01\x02\xbaH\x06\x1a\x04\x18\x05(\x01R\x05score\x12\x1c\n" +
+	"\x04text\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04text\"\xc2\x01\n" +
+	"\x1bGetRequestAttachmentRequest\x12\xa2\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x8d\x01\xe2A\x01\x02\xfaA#\n" +
+	"!desk.cidsistem.example/Attachment\xbaH`r^2\\^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}/attachments/[a-z][a-z0-9-]{1,62}$R\x04name\"\x92\x01\n" +
 	"\x11GetRequestRequest\x12}\n" +
 	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
-	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\"\x8b\x02\n" +
+	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\"\xe4\x02\n" +
 	"\x13ListRequestsRequest\x12c\n" +
 	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12@\n" +
-	"\x05state\x18\x04 \x01(\x0e2 .cidsistem.desk.v1.Request.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"v\n" +
+	"\x05state\x18\x04 \x01(\x0e2 .cidsistem.desk.v1.Request.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12\x18\n" +
+	"\aoverdue\x18\x05 \x01(\bR\aoverdue\x12=\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x1f.cidsistem.desk.v1.Request.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\"v\n" +
 	"\x14ListRequestsResponse\x126\n" +
 	"\brequests\x18\x01 \x03(\v2\x1a.cidsistem.desk.v1.RequestR\brequests\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcf\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x02\n" +
 	"\x14AnswerRequestRequest\x12}\n" +
 	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
 	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\x12\"\n" +
 	"\x04text\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\x90NR\x04text\x12\x14\n" +
-	"\x05final\x18\x03 \x01(\bR\x05final2\xee\x05\n" +
+	"\x05final\x18\x03 \x01(\bR\x05final\x12F\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2\".cidsistem.desk.v1.Request.OutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\aoutcome\x12,\n" +
+	"\x12waiting_for_person\x18\x05 \x01(\bR\x10waitingForPerson2\xed\v\n" +
 	"\x0eRequestService\x12\x93\x01\n" +
 	"\rCreateRequest\x12'.cidsistem.desk.v1.CreateRequestRequest\x1a(.cidsistem.desk.v1.CreateRequestResponse\"/»\x18\x02\b\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/{parent=comuni/*}/requests\x12\x8c\x01\n" +
-	"\rLookUpRequest\x12'.cidsistem.desk.v1.LookUpRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"6»\x18\x02\b\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{parent=comuni/*}/requests:lookUp\x12\x85\x01\n" +
+	"\rLookUpRequest\x12'.cidsistem.desk.v1.LookUpRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"6»\x18\x02\b\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{parent=comuni/*}/requests:lookUp\x12\xad\x01\n" +
+	"\x17LookUpRequestAttachment\x121.cidsistem.desk.v1.LookUpRequestAttachmentRequest\x1a\x1d.cidsistem.desk.v1.Attachment\"@»\x18\x02\b\x01\x82\xd3\xe4\x93\x024:\x01*\"//v1/{parent=comuni/*}/requests:lookUpAttachment\x12\x8a\x01\n" +
 	"\n" +
-	"GetRequest\x12$.cidsistem.desk.v1.GetRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"5»\x18\v\x12\x01\x04*\x04name8\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=comuni/*/requests/*}\x12\x98\x01\n" +
+	"AddMessage\x12$.cidsistem.desk.v1.AddMessageRequest\x1a\x1a.cidsistem.desk.v1.Request\":»\x18\x02\b\x01\x82\xd3\xe4\x93\x02.:\x01*\")/v1/{parent=comuni/*}/requests:addMessage\x12\x89\x01\n" +
+	"\fCloseRequest\x12&.cidsistem.desk.v1.CloseRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"5»\x18\x02\b\x01\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{parent=comuni/*}/requests:close\x12\x86\x01\n" +
+	"\vRateRequest\x12%.cidsistem.desk.v1.RateRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"4»\x18\x02\b\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/{parent=comuni/*}/requests:rate\x12\x85\x01\n" +
+	"\n" +
+	"GetRequest\x12$.cidsistem.desk.v1.GetRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"5»\x18\v\x12\x01\x04*\x04name8\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=comuni/*/requests/*}\x12\xaa\x01\n" +
+	"\x14GetRequestAttachment\x12..cidsistem.desk.v1.GetRequestAttachmentRequest\x1a\x1d.cidsistem.desk.v1.Attachment\"C»\x18\v\x12\x01\x04*\x04name8\x01\x82\xd3\xe4\x93\x02.\x12,/v1/{name=comuni/*/requests/*/attachments/*}\x12\x98\x01\n" +
 	"\fListRequests\x12&.cidsistem.desk.v1.ListRequestsRequest\x1a'.cidsistem.desk.v1.ListRequestsResponse\"7»\x18\r\x12\x01\x04*\x06parent8\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=comuni/*}/requests\x12\x93\x01\n" +
 	"\rAnswerRequest\x12'.cidsistem.desk.v1.AnswerRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"=»\x18\t\x12\x01\x04*\x04name\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{name=comuni/*/requests/*}:answerB+Z)cidsistem.example/proto/gen/deskv1;deskv1b\x06proto3"
 
@@ -844,49 +2380,98 @@ func file_cidsistem_desk_v1_request_service_proto_rawDescGZIP() []byte {
 	return file_cidsistem_desk_v1_request_service_proto_rawDescData
 }
 
-var file_cidsistem_desk_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_cidsistem_desk_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_cidsistem_desk_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_cidsistem_desk_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_cidsistem_desk_v1_request_service_proto_goTypes = []any{
-	(Request_State)(0),            // 0: cidsistem.desk.v1.Request.State
-	(*Request)(nil),               // 1: cidsistem.desk.v1.Request
-	(*Contact)(nil),               // 2: cidsistem.desk.v1.Contact
-	(*Answer)(nil),                // 3: cidsistem.desk.v1.Answer
-	(*CreateRequestRequest)(nil),  // 4: cidsistem.desk.v1.CreateRequestRequest
-	(*CreateRequestResponse)(nil), // 5: cidsistem.desk.v1.CreateRequestResponse
-	(*LookUpRequestRequest)(nil),  // 6: cidsistem.desk.v1.LookUpRequestRequest
-	(*GetRequestRequest)(nil),     // 7: cidsistem.desk.v1.GetRequestRequest
-	(*ListRequestsRequest)(nil),   // 8: cidsistem.desk.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),  // 9: cidsistem.desk.v1.ListRequestsResponse
-	(*AnswerRequestRequest)(nil),  // 10: cidsistem.desk.v1.AnswerRequestRequest
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(Request_State)(0),                     // 0: cidsistem.desk.v1.Request.State
+	(Request_Kind)(0),                      // 1: cidsistem.desk.v1.Request.Kind
+	(Request_Channel)(0),                   // 2: cidsistem.desk.v1.Request.Channel
+	(Request_Outcome)(0),                   // 3: cidsistem.desk.v1.Request.Outcome
+	(Disruption_Problem)(0),                // 4: cidsistem.desk.v1.Disruption.Problem
+	(Representation_Role)(0),               // 5: cidsistem.desk.v1.Representation.Role
+	(Message_Side)(0),                      // 6: cidsistem.desk.v1.Message.Side
+	(*Request)(nil),                        // 7: cidsistem.desk.v1.Request
+	(*Contact)(nil),                        // 8: cidsistem.desk.v1.Contact
+	(*Disruption)(nil),                     // 9: cidsistem.desk.v1.Disruption
+	(*Representation)(nil),                 // 10: cidsistem.desk.v1.Representation
+	(*Attachment)(nil),                     // 11: cidsistem.desk.v1.Attachment
+	(*AttachedFile)(nil),                   // 12: cidsistem.desk.v1.AttachedFile
+	(*Message)(nil),                        // 13: cidsistem.desk.v1.Message
+	(*Rating)(nil),                         // 14: cidsistem.desk.v1.Rating
+	(*Answer)(nil),                         // 15: cidsistem.desk.v1.Answer
+	(*CreateRequestRequest)(nil),           // 16: cidsistem.desk.v1.CreateRequestRequest
+	(*CreateRequestResponse)(nil),          // 17: cidsistem.desk.v1.CreateRequestResponse
+	(*LookUpRequestRequest)(nil),           // 18: cidsistem.desk.v1.LookUpRequestRequest
+	(*LookUpRequestAttachmentRequest)(nil), // 19: cidsistem.desk.v1.LookUpRequestAttachmentRequest
+	(*AddMessageRequest)(nil),              // 20: cidsistem.desk.v1.AddMessageRequest
+	(*CloseRequestRequest)(nil),            // 21: cidsistem.desk.v1.CloseRequestRequest
+	(*RateRequestRequest)(nil),             // 22: cidsistem.desk.v1.RateRequestRequest
+	(*GetRequestAttachmentRequest)(nil),    // 23: cidsistem.desk.v1.GetRequestAttachmentRequest
+	(*GetRequestRequest)(nil),              // 24: cidsistem.desk.v1.GetRequestRequest
+	(*ListRequestsRequest)(nil),            // 25: cidsistem.desk.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),           // 26: cidsistem.desk.v1.ListRequestsResponse
+	(*AnswerRequestRequest)(nil),           // 27: cidsistem.desk.v1.AnswerRequestRequest
+	(*registryv1.PartialDate)(nil),         // 28: cidsistem.registry.v1.PartialDate
+	(*timestamppb.Timestamp)(nil),          // 29: google.protobuf.Timestamp
 }
 var file_cidsistem_desk_v1_request_service_proto_depIdxs = []int32{
-	2,  // 0: cidsistem.desk.v1.Request.contact:type_name -> cidsistem.desk.v1.Contact
+	8,  // 0: cidsistem.desk.v1.Request.contact:type_name -> cidsistem.desk.v1.Contact
 	0,  // 1: cidsistem.desk.v1.Request.state:type_name -> cidsistem.desk.v1.Request.State
-	3,  // 2: cidsistem.desk.v1.Request.answers:type_name -> cidsistem.desk.v1.Answer
-	11, // 3: cidsistem.desk.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	11, // 4: cidsistem.desk.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	11, // 5: cidsistem.desk.v1.Request.purge_time:type_name -> google.protobuf.Timestamp
-	11, // 6: cidsistem.desk.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 7: cidsistem.desk.v1.CreateRequestRequest.request:type_name -> cidsistem.desk.v1.Request
-	1,  // 8: cidsistem.desk.v1.CreateRequestResponse.request:type_name -> cidsistem.desk.v1.Request
-	0,  // 9: cidsistem.desk.v1.ListRequestsRequest.state:type_name -> cidsistem.desk.v1.Request.State
-	1,  // 10: cidsistem.desk.v1.ListRequestsResponse.requests:type_name -> cidsistem.desk.v1.Request
-	4,  // 11: cidsistem.desk.v1.RequestService.CreateRequest:input_type -> cidsistem.desk.v1.CreateRequestRequest
-	6,  // 12: cidsistem.desk.v1.RequestService.LookUpRequest:input_type -> cidsistem.desk.v1.LookUpRequestRequest
-	7,  // 13: cidsistem.desk.v1.RequestService.GetRequest:input_type -> cidsistem.desk.v1.GetRequestRequest
-	8,  // 14: cidsistem.desk.v1.RequestService.ListRequests:input_type -> cidsistem.desk.v1.ListRequestsRequest
-	10, // 15: cidsistem.desk.v1.RequestService.AnswerRequest:input_type -> cidsistem.desk.v1.AnswerRequestRequest
-	5,  // 16: cidsistem.desk.v1.RequestService.CreateRequest:output_type -> cidsistem.desk.v1.CreateRequestResponse
-	1,  // 17: cidsistem.desk.v1.RequestService.LookUpRequest:output_type -> cidsistem.desk.v1.Request
-	1,  // 18: cidsistem.desk.v1.RequestService.GetRequest:output_type -> cidsistem.desk.v1.Request
-	9,  // 19: cidsistem.desk.v1.RequestService.ListRequests:output_type -> cidsistem.desk.v1.ListRequestsResponse
-	1,  // 20: cidsistem.desk.v1.RequestService.AnswerRequest:output_type -> cidsistem.desk.v1.Request
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	15, // 2: cidsistem.desk.v1.Request.answers:type_name -> cidsistem.desk.v1.Answer
+	13, // 3: cidsistem.desk.v1.Request.messages:type_name -> cidsistem.desk.v1.Message
+	1,  // 4: cidsistem.desk.v1.Request.kind:type_name -> cidsistem.desk.v1.Request.Kind
+	9,  // 5: cidsistem.desk.v1.Request.disruption:type_name -> cidsistem.desk.v1.Disruption
+	10, // 6: cidsistem.desk.v1.Request.representation:type_name -> cidsistem.desk.v1.Representation
+	2,  // 7: cidsistem.desk.v1.Request.preferred_channel:type_name -> cidsistem.desk.v1.Request.Channel
+	11, // 8: cidsistem.desk.v1.Request.attachments:type_name -> cidsistem.desk.v1.Attachment
+	3,  // 9: cidsistem.desk.v1.Request.outcome:type_name -> cidsistem.desk.v1.Request.Outcome
+	28, // 10: cidsistem.desk.v1.Request.due_date:type_name -> cidsistem.registry.v1.PartialDate
+	14, // 11: cidsistem.desk.v1.Request.rating:type_name -> cidsistem.desk.v1.Rating
+	29, // 12: cidsistem.desk.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	29, // 13: cidsistem.desk.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	29, // 14: cidsistem.desk.v1.Request.purge_time:type_name -> google.protobuf.Timestamp
+	4,  // 15: cidsistem.desk.v1.Disruption.problem:type_name -> cidsistem.desk.v1.Disruption.Problem
+	28, // 16: cidsistem.desk.v1.Disruption.date:type_name -> cidsistem.registry.v1.PartialDate
+	5,  // 17: cidsistem.desk.v1.Representation.role:type_name -> cidsistem.desk.v1.Representation.Role
+	28, // 18: cidsistem.desk.v1.Representation.expiry_date:type_name -> cidsistem.registry.v1.PartialDate
+	29, // 19: cidsistem.desk.v1.Attachment.create_time:type_name -> google.protobuf.Timestamp
+	6,  // 20: cidsistem.desk.v1.Message.side:type_name -> cidsistem.desk.v1.Message.Side
+	29, // 21: cidsistem.desk.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	29, // 22: cidsistem.desk.v1.Rating.create_time:type_name -> google.protobuf.Timestamp
+	29, // 23: cidsistem.desk.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 24: cidsistem.desk.v1.CreateRequestRequest.request:type_name -> cidsistem.desk.v1.Request
+	12, // 25: cidsistem.desk.v1.CreateRequestRequest.attachments:type_name -> cidsistem.desk.v1.AttachedFile
+	7,  // 26: cidsistem.desk.v1.CreateRequestResponse.request:type_name -> cidsistem.desk.v1.Request
+	12, // 27: cidsistem.desk.v1.AddMessageRequest.attachments:type_name -> cidsistem.desk.v1.AttachedFile
+	0,  // 28: cidsistem.desk.v1.ListRequestsRequest.state:type_name -> cidsistem.desk.v1.Request.State
+	1,  // 29: cidsistem.desk.v1.ListRequestsRequest.kind:type_name -> cidsistem.desk.v1.Request.Kind
+	7,  // 30: cidsistem.desk.v1.ListRequestsResponse.requests:type_name -> cidsistem.desk.v1.Request
+	3,  // 31: cidsistem.desk.v1.AnswerRequestRequest.outcome:type_name -> cidsistem.desk.v1.Request.Outcome
+	16, // 32: cidsistem.desk.v1.RequestService.CreateRequest:input_type -> cidsistem.desk.v1.CreateRequestRequest
+	18, // 33: cidsistem.desk.v1.RequestService.LookUpRequest:input_type -> cidsistem.desk.v1.LookUpRequestRequest
+	19, // 34: cidsistem.desk.v1.RequestService.LookUpRequestAttachment:input_type -> cidsistem.desk.v1.LookUpRequestAttachmentRequest
+	20, // 35: cidsistem.desk.v1.RequestService.AddMessage:input_type -> cidsistem.desk.v1.AddMessageRequest
+	21, // 36: cidsistem.desk.v1.RequestService.CloseRequest:input_type -> cidsistem.desk.v1.CloseRequestRequest
+	22, // 37: cidsistem.desk.v1.RequestService.RateRequest:input_type -> cidsistem.desk.v1.RateRequestRequest
+	24, // 38: cidsistem.desk.v1.RequestService.GetRequest:input_type -> cidsistem.desk.v1.GetRequestRequest
+	23, // 39: cidsistem.desk.v1.RequestService.GetRequestAttachment:input_type -> cidsistem.desk.v1.GetRequestAttachmentRequest
+	25, // 40: cidsistem.desk.v1.RequestService.ListRequests:input_type -> cidsistem.desk.v1.ListRequestsRequest
+	27, // 41: cidsistem.desk.v1.RequestService.AnswerRequest:input_type -> cidsistem.desk.v1.AnswerRequestRequest
+	17, // 42: cidsistem.desk.v1.RequestService.CreateRequest:output_type -> cidsistem.desk.v1.CreateRequestResponse
+	7,  // 43: cidsistem.desk.v1.RequestService.LookUpRequest:output_type -> cidsistem.desk.v1.Request
+	11, // 44: cidsistem.desk.v1.RequestService.LookUpRequestAttachment:output_type -> cidsistem.desk.v1.Attachment
+	7,  // 45: cidsistem.desk.v1.RequestService.AddMessage:output_type -> cidsistem.desk.v1.Request
+	7,  // 46: cidsistem.desk.v1.RequestService.CloseRequest:output_type -> cidsistem.desk.v1.Request
+	7,  // 47: cidsistem.desk.v1.RequestService.RateRequest:output_type -> cidsistem.desk.v1.Request
+	7,  // 48: cidsistem.desk.v1.RequestService.GetRequest:output_type -> cidsistem.desk.v1.Request
+	11, // 49: cidsistem.desk.v1.RequestService.GetRequestAttachment:output_type -> cidsistem.desk.v1.Attachment
+	26, // 50: cidsistem.desk.v1.RequestService.ListRequests:output_type -> cidsistem.desk.v1.ListRequestsResponse
+	7,  // 51: cidsistem.desk.v1.RequestService.AnswerRequest:output_type -> cidsistem.desk.v1.Request
+	42, // [42:52] is the sub-list for method output_type
+	32, // [32:42] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_cidsistem_desk_v1_request_service_proto_init() }
@@ -899,8 +2484,8 @@ func file_cidsistem_desk_v1_request_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cidsistem_desk_v1_request_service_proto_rawDesc), len(file_cidsistem_desk_v1_request_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   10,
+			NumEnums:      7,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

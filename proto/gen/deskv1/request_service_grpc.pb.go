@@ -19,11 +19,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RequestService_CreateRequest_FullMethodName = "/cidsistem.desk.v1.RequestService/CreateRequest"
-	RequestService_LookUpRequest_FullMethodName = "/cidsistem.desk.v1.RequestService/LookUpRequest"
-	RequestService_GetRequest_FullMethodName    = "/cidsistem.desk.v1.RequestService/GetRequest"
-	RequestService_ListRequests_FullMethodName  = "/cidsistem.desk.v1.RequestService/ListRequests"
-	RequestService_AnswerRequest_FullMethodName = "/cidsistem.desk.v1.RequestService/AnswerRequest"
+	RequestService_CreateRequest_FullMethodName           = "/cidsistem.desk.v1.RequestService/CreateRequest"
+	RequestService_LookUpRequest_FullMethodName           = "/cidsistem.desk.v1.RequestService/LookUpRequest"
+	RequestService_LookUpRequestAttachment_FullMethodName = "/cidsistem.desk.v1.RequestService/LookUpRequestAttachment"
+	RequestService_AddMessage_FullMethodName              = "/cidsistem.desk.v1.RequestService/AddMessage"
+	RequestService_CloseRequest_FullMethodName            = "/cidsistem.desk.v1.RequestService/CloseRequest"
+	RequestService_RateRequest_FullMethodName             = "/cidsistem.desk.v1.RequestService/RateRequest"
+	RequestService_GetRequest_FullMethodName              = "/cidsistem.desk.v1.RequestService/GetRequest"
+	RequestService_GetRequestAttachment_FullMethodName    = "/cidsistem.desk.v1.RequestService/GetRequestAttachment"
+	RequestService_ListRequests_FullMethodName            = "/cidsistem.desk.v1.RequestService/ListRequests"
+	RequestService_AnswerRequest_FullMethodName           = "/cidsistem.desk.v1.RequestService/AnswerRequest"
 )
 
 // RequestServiceClient is the client API for RequestService service.
@@ -39,11 +44,27 @@ type RequestServiceClient interface {
 	CreateRequest(ctx context.Context, in *CreateRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
 	// Follows a request by its private code.
 	LookUpRequest(ctx context.Context, in *LookUpRequestRequest, opts ...grpc.CallOption) (*Request, error)
+	// Reads a file that was attached to a request, by the request's private code.
+	LookUpRequestAttachment(ctx context.Context, in *LookUpRequestAttachmentRequest, opts ...grpc.CallOption) (*Attachment, error)
+	// Adds a message of who asked, by the private code: an answer to a question of
+	// the desk, or something more. A request that has its final answer is taken up
+	// again. A message that is the last already is not added again, so that a call
+	// can be repeated.
+	AddMessage(ctx context.Context, in *AddMessageRequest, opts ...grpc.CallOption) (*Request, error)
+	// Ends a request, by the private code: withdraws one that has no final answer,
+	// closes one that has. One that has ended stays as it is.
+	CloseRequest(ctx context.Context, in *CloseRequestRequest, opts ...grpc.CallOption) (*Request, error)
+	// Says how good the answer was, by the private code: once there is a final
+	// answer. It can be said anew until the request is closed.
+	RateRequest(ctx context.Context, in *RateRequestRequest, opts ...grpc.CallOption) (*Request, error)
 	// Reads one request, at the desk.
 	GetRequest(ctx context.Context, in *GetRequestRequest, opts ...grpc.CallOption) (*Request, error)
+	// Reads a file that was attached to a request, at the desk.
+	GetRequestAttachment(ctx context.Context, in *GetRequestAttachmentRequest, opts ...grpc.CallOption) (*Attachment, error)
 	// Lists requests, the oldest first, without what identifies a person.
 	ListRequests(ctx context.Context, in *ListRequestsRequest, opts ...grpc.CallOption) (*ListRequestsResponse, error)
-	// Answers a request.
+	// Answers a request, or asks the person something. A request that was closed
+	// or withdrawn is not answered any more.
 	AnswerRequest(ctx context.Context, in *AnswerRequestRequest, opts ...grpc.CallOption) (*Request, error)
 }
 
@@ -75,10 +96,60 @@ func (c *requestServiceClient) LookUpRequest(ctx context.Context, in *LookUpRequ
 	return out, nil
 }
 
+func (c *requestServiceClient) LookUpRequestAttachment(ctx context.Context, in *LookUpRequestAttachmentRequest, opts ...grpc.CallOption) (*Attachment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Attachment)
+	err := c.cc.Invoke(ctx, RequestService_LookUpRequestAttachment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) AddMessage(ctx context.Context, in *AddMessageRequest, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, RequestService_AddMessage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) CloseRequest(ctx context.Context, in *CloseRequestRequest, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, RequestService_CloseRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) RateRequest(ctx context.Context, in *RateRequestRequest, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, RequestService_RateRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *requestServiceClient) GetRequest(ctx context.Context, in *GetRequestRequest, opts ...grpc.CallOption) (*Request, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Request)
 	err := c.cc.Invoke(ctx, RequestService_GetRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) GetRequestAttachment(ctx context.Context, in *GetRequestAttachmentRequest, opts ...grpc.CallOption) (*Attachment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Attachment)
+	err := c.cc.Invoke(ctx, RequestService_GetRequestAttachment_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,11 +189,27 @@ type RequestServiceServer interface {
 	CreateRequest(context.Context, *CreateRequestRequest) (*CreateRequestResponse, error)
 	// Follows a request by its private code.
 	LookUpRequest(context.Context, *LookUpRequestRequest) (*Request, error)
+	// Reads a file that was attached to a request, by the request's private code.
+	LookUpRequestAttachment(context.Context, *LookUpRequestAttachmentRequest) (*Attachment, error)
+	// Adds a message of who asked, by the private code: an answer to a question of
+	// the desk, or something more. A request that has its final answer is taken up
+	// again. A message that is the last already is not added again, so that a call
+	// can be repeated.
+	AddMessage(context.Context, *AddMessageRequest) (*Request, error)
+	// Ends a request, by the private code: withdraws one that has no final answer,
+	// closes one that has. One that has ended stays as it is.
+	CloseRequest(context.Context, *CloseRequestRequest) (*Request, error)
+	// Says how good the answer was, by the private code: once there is a final
+	// answer. It can be said anew until the request is closed.
+	RateRequest(context.Context, *RateRequestRequest) (*Request, error)
 	// Reads one request, at the desk.
 	GetRequest(context.Context, *GetRequestRequest) (*Request, error)
+	// Reads a file that was attached to a request, at the desk.
+	GetRequestAttachment(context.Context, *GetRequestAttachmentRequest) (*Attachment, error)
 	// Lists requests, the oldest first, without what identifies a person.
 	ListRequests(context.Context, *ListRequestsRequest) (*ListRequestsResponse, error)
-	// Answers a request.
+	// Answers a request, or asks the person something. A request that was closed
+	// or withdrawn is not answered any more.
 	AnswerRequest(context.Context, *AnswerRequestRequest) (*Request, error)
 	mustEmbedUnimplementedRequestServiceServer()
 }
@@ -140,8 +227,23 @@ func (UnimplementedRequestServiceServer) CreateRequest(context.Context, *CreateR
 func (UnimplementedRequestServiceServer) LookUpRequest(context.Context, *LookUpRequestRequest) (*Request, error) {
 	return nil, status.Error(codes.Unimplemented, "method LookUpRequest not implemented")
 }
+func (UnimplementedRequestServiceServer) LookUpRequestAttachment(context.Context, *LookUpRequestAttachmentRequest) (*Attachment, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookUpRequestAttachment not implemented")
+}
+func (UnimplementedRequestServiceServer) AddMessage(context.Context, *AddMessageRequest) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddMessage not implemented")
+}
+func (UnimplementedRequestServiceServer) CloseRequest(context.Context, *CloseRequestRequest) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) RateRequest(context.Context, *RateRequestRequest) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method RateRequest not implemented")
+}
 func (UnimplementedRequestServiceServer) GetRequest(context.Context, *GetRequestRequest) (*Request, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) GetRequestAttachment(context.Context, *GetRequestAttachmentRequest) (*Attachment, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRequestAttachment not implemented")
 }
 func (UnimplementedRequestServiceServer) ListRequests(context.Context, *ListRequestsRequest) (*ListRequestsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRequests not implemented")
@@ -206,6 +308,78 @@ func _RequestService_LookUpRequest_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RequestService_LookUpRequestAttachment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookUpRequestAttachmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).LookUpRequestAttachment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_LookUpRequestAttachment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).LookUpRequestAttachment(ctx, req.(*LookUpRequestAttachmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_AddMessage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddMessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).AddMessage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_AddMessage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).AddMessage(ctx, req.(*AddMessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_CloseRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).CloseRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_CloseRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).CloseRequest(ctx, req.(*CloseRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_RateRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RateRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).RateRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_RateRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).RateRequest(ctx, req.(*RateRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RequestService_GetRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRequestRequest)
 	if err := dec(in); err != nil {
@@ -220,6 +394,24 @@ func _RequestService_GetRequest_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RequestServiceServer).GetRequest(ctx, req.(*GetRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_GetRequestAttachment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRequestAttachmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).GetRequestAttachment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_GetRequestAttachment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).GetRequestAttachment(ctx, req.(*GetRequestAttachmentRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -276,8 +468,28 @@ var RequestService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RequestService_LookUpRequest_Handler,
 		},
 		{
+			MethodName: "LookUpRequestAttachment",
+			Handler:    _RequestService_LookUpRequestAttachment_Handler,
+		},
+		{
+			MethodName: "AddMessage",
+			Handler:    _RequestService_AddMessage_Handler,
+		},
+		{
+			MethodName: "CloseRequest",
+			Handler:    _RequestService_CloseRequest_Handler,
+		},
+		{
+			MethodName: "RateRequest",
+			Handler:    _RequestService_RateRequest_Handler,
+		},
+		{
 			MethodName: "GetRequest",
 			Handler:    _RequestService_GetRequest_Handler,
+		},
+		{
+			MethodName: "GetRequestAttachment",
+			Handler:    _RequestService_GetRequestAttachment_Handler,
 		},
 		{
 			MethodName: "ListRequests",

@@ -53,7 +53,8 @@ const (
 	// The record points to one that is not there. BadRequest names the field.
 	ErrorReason_DANGLING_REFERENCE ErrorReason = 11
 	// The server does not take this call; a node has no peers to resync, for
-	// example.
+	// example. Or what the call is about does not stand where it makes sense: a
+	// request that was withdrawn is not answered. Metadata then: name, state.
 	ErrorReason_NOT_SUPPORTED_HERE ErrorReason = 12
 	// The request is too large. Metadata: limit_bytes.
 	ErrorReason_TOO_LARGE ErrorReason = 13

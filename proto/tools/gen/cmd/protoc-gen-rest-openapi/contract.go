@@ -142,11 +142,13 @@ func idsOf(pattern string) []string {
 }
 
 // exampleName makes a believable name of a resource type, empty for a type that
-// the contract does not define.
+// the contract does not define, and for one with ids that nobody can guess.
 func (c *contract) exampleName(resourceType string) string {
-	return idSyntax.ReplaceAllStringFunc(c.patterns[resourceType], func(id string) string {
-		return c.exampleID(strings.Trim(id, "{}"))
-	})
+	pattern := c.patterns[resourceType]
+	if slices.ContainsFunc(idsOf(pattern), func(id string) bool { return c.exampleID(id) == "" }) {
+		return ""
+	}
+	return idSyntax.ReplaceAllStringFunc(pattern, func(id string) string { return c.exampleID(strings.Trim(id, "{}")) })
 }
 
 // exampleID makes a believable id: of a comune of the federation, or from the
