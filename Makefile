@@ -8,12 +8,25 @@ FUZZTIME ?= 30s
 PROGRAMS := ./services/registry/cmd/registryd ./services/ufficiocomune/cmd/ufficiod ./services/cidctl \
             ./gateway/cmd/gatewayd ./deploy/cmd/cid-demo ./deploy/cmd/cid-pki ./deploy/cmd/cid-seed ./deploy/cmd/cid-bench
 
-.PHONY: help build demo demo-cut demo-heal test unit e2e lint generate stale vuln fuzz bench soak clean
+.PHONY: help assets build demo demo-cut demo-heal test unit e2e lint generate stale vuln fuzz bench soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-build: ## build all programs into bin/
+WEB := gateway/internal/web
+# Everything that styles, scripts and icons are made from: pages name the classes and icons that are kept.
+WEB_SOURCES := $(WEB)/build.mjs $(shell find gateway/internal -name '*.html') $(wildcard $(WEB)/styles/* $(WEB)/scripts/*)
+
+assets: $(WEB)/dist/manifest.json ## make the portal's styles, scripts and icons from Bootstrap Italia (npm)
+
+$(WEB)/dist/manifest.json: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd $(WEB) && node build.mjs
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build: assets ## build all programs into bin/
 	@mkdir -p $(BIN)
 	$(GO) build -trimpath -o $(BIN)/ $(PROGRAMS)
 
@@ -28,13 +41,13 @@ demo-heal: ## connect COMUNE again
 
 test: unit e2e ## run all tests
 
-unit: ## tests of the packages, with the race detector
+unit: assets ## tests of the packages, with the race detector
 	$(GO) test -race -p 1 -timeout 20m $$($(GO) list work | grep -v /deploy/e2e)
 
-e2e: ## tests of the whole: real processes, real TLS, real kills
+e2e: assets ## tests of the whole: real processes, real TLS, real kills
 	$(GO) test -timeout 15m ./deploy/e2e/...
 
-lint: ## generated code fresh, contract compatible, code clean
+lint: assets ## generated code fresh, contract compatible, code clean
 	proto/tools/lint.sh
 
 generate: ## generate all code that follows from the contract

@@ -17,8 +17,11 @@ import (
 
 	"cidsistem.example/gateway/internal/apidoc"
 	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/gateway/internal/guide"
 	"cidsistem.example/gateway/internal/pages"
 	"cidsistem.example/gateway/internal/signin"
+	"cidsistem.example/gateway/internal/site"
+	"cidsistem.example/gateway/internal/web"
 )
 
 // Limits bound what clients can ask for.
@@ -27,8 +30,14 @@ type Limits = edge.Limits
 // DefaultLimits suit a federation of a few comuni.
 func DefaultLimits() Limits { return edge.DefaultLimits() }
 
+// Identity is who publishes the portal.
+type Identity = site.Identity
+
 // Options of a gateway.
 type Options struct {
+	// Identity of the portal.
+	Identity Identity
+
 	// Upstream is the connection to a registry or an ufficio comune. The caller closes it, after the gateway is no longer used.
 	Upstream grpc.ClientConnInterface
 	// Limits; see DefaultLimits.
@@ -70,7 +79,7 @@ func New(options Options) (*Gateway, error) {
 	if g.api, err = edge.NewAPI(options.Upstream, sessions, options.Limits, metrics); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	site, err := g.site(sessions)
+	site, err := g.site(options, sessions)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
@@ -119,9 +128,23 @@ func canonical(p string) bool {
 }
 
 // site is everything outside the API.
-func (g *Gateway) site(sessions *edge.Sessions) (http.Handler, error) {
+func (g *Gateway) site(options Options, sessions *edge.Sessions) (http.Handler, error) {
+	portal, err := site.New(options.Identity, g.upstream, options.Logger)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", edge.NotFound)
+	missing := edge.Page("unmatched", portal.NotFound())
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if site.Wants(r) {
+			missing.ServeHTTP(w, r)
+			return
+		}
+		edge.NotFound(w, r)
+	})
+	if err := g.portal(mux, portal); err != nil {
+		return nil, err
+	}
 	mux.Handle("/status", edge.Page("/status", edge.Status(g.Ready)))
 	docs := apidoc.Handler()
 	mux.Handle("/openapi.json", docs)
@@ -151,7 +174,32 @@ func (g *Gateway) site(sessions *edge.Sessions) (http.Handler, error) {
 		}
 		mux.Handle(pattern, edge.Named(path, page))
 	}
-	return mux, nil
+	return site.InLanguage(mux), nil
+}
+
+// portal adds the pages for the public.
+func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
+	files, err := web.Load()
+	if err != nil {
+		return err
+	}
+	served, err := files.Handlers()
+	if err != nil {
+		return err
+	}
+	for path, file := range served {
+		mux.Handle(path, edge.Page(web.Root, file))
+	}
+	services, err := guide.New(portal, g.upstream)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{services.Handlers()} {
+		for pattern, page := range handlers {
+			mux.Handle(pattern, edge.Page(strings.TrimSuffix(pattern, "{$}"), page))
+		}
+	}
+	return nil
 }
 
 // NewServer makes the HTTP server of a gateway, with the limits that only a server can keep. Its Shutdown ends streams too.

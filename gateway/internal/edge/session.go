@@ -102,6 +102,9 @@ func (s *Sessions) End(w http.ResponseWriter, r *http.Request) {
 	clearSession(w)
 }
 
+// SignedIn tells whether a request is made for somebody.
+func SignedIn(ctx context.Context) bool { return exchangeOf(ctx).authorization != "" }
+
 // Account is that of the person for whom a request is made by cookie, nil for nobody.
 func (s *Sessions) Account(ctx context.Context) (*identityv1.Account, error) {
 	x := exchangeOf(ctx)

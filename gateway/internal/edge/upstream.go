@@ -43,6 +43,12 @@ func printable(text string) string {
 // Outgoing is the context of a call upstream for the request that a context belongs to.
 func Outgoing(ctx context.Context) context.Context { return outgoing(ctx) }
 
+// Anonymous is the context of a call upstream for the same request that is made for nobody: its answer may be shown to others.
+func Anonymous(ctx context.Context) context.Context {
+	x := exchangeOf(ctx)
+	return metadata.NewOutgoingContext(ctx, metadata.Pairs("x-request-id", x.id))
+}
+
 // outgoing replaces all metadata: nothing that a client sends becomes metadata by itself.
 func outgoing(ctx context.Context) context.Context {
 	x := exchangeOf(ctx)

@@ -30,9 +30,6 @@ func Handlers() (map[string]http.Handler, error) {
 		all[path] = edge.Document(mediaTypeHTML, body)
 		return nil
 	}
-	if err := add("/", "home.html", nil); err != nil {
-		return nil, err
-	}
 	if err := add("/problems/", "problems.html", shown); err != nil {
 		return nil, err
 	}

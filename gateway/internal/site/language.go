@@ -1,0 +1,43 @@
+package site
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"cidsistem.example/gateway/internal/wording"
+)
+
+type languageKey struct{}
+
+func languageOf(ctx context.Context) wording.Language {
+	if l, ok := ctx.Value(languageKey{}).(wording.Language); ok {
+		return l
+	}
+	return wording.Italian
+}
+
+// InLanguage takes the language off the beginning of a path, /ar/servizi/: every page stands below each language at the same path.
+// Italian has no prefix.
+func InLanguage(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, l := range wording.Languages()[1:] {
+			rest, found := strings.CutPrefix(r.URL.Path, "/"+string(l)+"/")
+			if !found {
+				continue
+			}
+			r = r.Clone(context.WithValue(r.Context(), languageKey{}, l))
+			r.URL.Path, r.URL.RawPath = "/"+rest, ""
+			break
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// address is a path of the portal in a language.
+func address(l wording.Language, path string) string {
+	if l == wording.Italian || !strings.HasPrefix(path, "/") {
+		return path
+	}
+	return "/" + string(l) + path
+}
