@@ -14,13 +14,19 @@ import (
 )
 
 // A Comune of the demo.
-type Comune struct{ ID, Title, IstatCode string }
+type Comune struct {
+	ID, Title, IstatCode string
+	// Patron is the day of the patron saint, "MM-DD".
+	Patron string
+}
 
-// Comuni of the federation, by id. Codes: ISTAT, list of comuni.
+// Comuni of the federation, by id. Codes: ISTAT, list of comuni. The days are
+// those on which the comuni close: of the Madonna della Cava, San Vito, San
+// Fortunato.
 var Comuni = []Comune{
-	{"marsala", "Marsala", "081011"},
-	{"mazara-del-vallo", "Mazara del Vallo", "081012"},
-	{"pantelleria", "Pantelleria", "081014"},
+	{"marsala", "Marsala", "081011", "01-19"},
+	{"mazara-del-vallo", "Mazara del Vallo", "081012", "06-15"},
+	{"pantelleria", "Pantelleria", "081014", "10-16"},
 }
 
 // Office is the id of the ufficio comune.

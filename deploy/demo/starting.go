@@ -48,6 +48,8 @@ func (f *Federation) startNodes(ctx context.Context) error {
 	for i, comune := range Comuni {
 		settings := map[string]any{
 			"comune": map[string]string{"id": comune.ID, "title": comune.Title, "istat_code": comune.IstatCode},
+			// All who try the demo come from one network.
+			"desk": map[string]any{"patron": comune.Patron, "hourly_per_network": 1000, "hourly": 3000},
 		}
 		if f.options.PurgeAfter > 0 {
 			settings["purge_after"] = f.options.PurgeAfter.String()

@@ -17,6 +17,10 @@ import (
 	"cidsistem.example/services/platform/identity"
 )
 
+// localMessageBytes bounds a message from the local socket, where a person's
+// data are given out with the files that came with them.
+const localMessageBytes = 64 << 20
+
 // A connection says which server to speak to.
 type connection struct {
 	address, serverID, socket string
@@ -37,7 +41,7 @@ func (c *connection) flags(flags *pflag.FlagSet) {
 // dial connects as the flags say.
 func (c *connection) dial() (*grpc.ClientConn, error) {
 	if c.socket != "" {
-		return grpcclient.Dial("unix:"+c.socket, grpcclient.Options{Insecure: true})
+		return grpcclient.Dial("unix:"+c.socket, grpcclient.Options{Insecure: true, MaxMessageBytes: localMessageBytes})
 	}
 	if c.address == "" || c.serverID == "" {
 		return nil, cli.UsageError(errors.New("say which server: --socket, or --address and --server-id with --cert, --key and --ca"))

@@ -91,7 +91,7 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 	n := &Node{settings: settings, store: s, log: options.Logger, never: make(chan struct{})}
 	n.trust, err = trust.Open(ctx, trust.Options{Settings: settings.People, DataDir: settings.DataDir, Store: s, Logger: options.Logger})
 	if err == nil {
-		n.desk, err = desk.Open(ctx, desk.Options{Store: s, Vault: n.trust.Vault, Comune: settings.Comune.ID, Logger: options.Logger})
+		n.desk, err = desk.Open(ctx, desk.Options{Store: s, Vault: n.trust.Vault, Comune: settings.Comune.ID, Settings: settings.Desk, Logger: options.Logger})
 	}
 	if err == nil {
 		n.files, err = files.Open(filepath.Join(settings.DataDir, "files"))

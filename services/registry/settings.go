@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/services/internal/desk"
 	"cidsistem.example/services/internal/trust"
 	"cidsistem.example/services/platform/config"
 	"cidsistem.example/services/platform/identity"
@@ -35,6 +36,8 @@ type Settings struct {
 	PurgeAfter config.Duration `yaml:"purge_after"`
 	// People are the settings about accounts and local data.
 	People trust.Settings `yaml:"people"`
+	// Desk are the settings of the desk.
+	Desk desk.Settings `yaml:"desk"`
 	// Log says how much is logged, and how.
 	Log Log `yaml:"log"`
 }
@@ -67,6 +70,7 @@ func Defaults() *Settings {
 	s.Retention.Revisions = 100_000
 	s.Retention.Age = config.Duration(30 * 24 * time.Hour)
 	s.PurgeAfter = config.Duration(30 * 24 * time.Hour)
+	s.Desk = desk.DefaultSettings()
 	return s
 }
 
@@ -87,6 +91,9 @@ func (s *Settings) Validate() error {
 	}
 	if s.Retention.Revisions < 1 || s.Retention.Age < 0 || s.PurgeAfter < 0 {
 		problems = append(problems, errors.New("retention and purge_after must not be negative"))
+	}
+	if err := s.Desk.Validate(); err != nil {
+		problems = append(problems, fmt.Errorf("desk: %w", err))
 	}
 	return errors.Join(problems...)
 }

@@ -21,6 +21,7 @@ import (
 	"cidsistem.example/proto/gen/annotationsv1"
 	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/network"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/tokens"
 )
@@ -199,7 +200,7 @@ func (a *Accounts) FinishOidcSignIn(ctx context.Context, request *identityv1.Fin
 	if err != nil {
 		return nil, err
 	}
-	attempt, err := a.throttle.admit(a.throttle.from(source(ctx)))
+	attempt, err := a.throttle.admit(a.throttle.from(network.Of(ctx)))
 	if err != nil {
 		return nil, err
 	}

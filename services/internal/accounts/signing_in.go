@@ -6,6 +6,7 @@ import (
 
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/identityv1"
+	"cidsistem.example/services/internal/network"
 	"cidsistem.example/services/internal/store"
 )
 
@@ -57,7 +58,7 @@ func (a *Accounts) SignIn(ctx context.Context, request *identityv1.SignInRequest
 // not exist looks like one is decided by its key, so that nothing can be told
 // from it.
 func (a *Accounts) passwordCharges(ctx context.Context, login string, acc *account) []charge {
-	from := source(ctx)
+	from := network.Of(ctx)
 	charges := []charge{a.throttle.from(from), a.throttle.pair(login, from)}
 	protected := login[0] < '8'
 	if acc != nil && acc.hasPassword() {
@@ -161,7 +162,7 @@ func (a *Accounts) AnswerChallenge(ctx context.Context, request *identityv1.Answ
 	if err := a.own(request.GetParent()); err != nil {
 		return nil, err
 	}
-	from := source(ctx)
+	from := network.Of(ctx)
 	charges := []charge{a.throttle.from(from)}
 	t, alone := a.open(forChallenge, request.GetToken()), false
 	if t == nil {
@@ -230,7 +231,7 @@ func (a *Accounts) RedeemInvitation(ctx context.Context, request *identityv1.Red
 	if err := a.own(request.GetParent()); err != nil {
 		return nil, err
 	}
-	attempt, err := a.throttle.admit(a.throttle.from(source(ctx)))
+	attempt, err := a.throttle.admit(a.throttle.from(network.Of(ctx)))
 	if err != nil {
 		return nil, err
 	}

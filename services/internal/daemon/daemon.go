@@ -53,12 +53,16 @@ type Options struct {
 // Socket is the local socket of a server.
 func Socket(dataDir string) string { return filepath.Join(dataDir, "admin.sock") }
 
+// localMessageBytes bounds a message on the local socket, where a person's data
+// are given out with the files that came with them.
+const localMessageBytes = 64 << 20
+
 // Run serves until ctx ends, a signal comes, or a part fails.
 func Run(ctx context.Context, server Server, options Options) error {
 	registry := telemetry.NewRegistry()
 	network := newServer(server, options, registry, grpcserver.Options{TLS: options.Identity.ServerTLS()})
 	server.Register(network.Registrar())
-	local := newServer(server, options, nil, grpcserver.Options{Insecure: true})
+	local := newServer(server, options, nil, grpcserver.Options{Insecure: true, MaxMessageBytes: localMessageBytes})
 	server.RegisterLocal(local.Registrar())
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.Listen)

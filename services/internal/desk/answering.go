@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/apierror"
@@ -15,8 +16,12 @@ import (
 	"cidsistem.example/services/internal/store"
 )
 
-// maxAnswers bounds a request, so that it always fits into a message.
-const maxAnswers = 50
+const (
+	// maxMessages bounds what one side writes.
+	maxMessages = 50
+	// maxRequestBytes bounds a request, so that it always fits into a message.
+	maxRequestBytes = 1 << 20
+)
 
 // AnswerRequest adds an answer. One that is the last already is not added again,
 // so that a call can be repeated.
@@ -25,52 +30,128 @@ func (d *Desk) AnswerRequest(ctx context.Context, call *deskv1.AnswerRequestRequ
 	if err != nil {
 		return nil, err
 	}
-	if strings.TrimSpace(call.GetText()) == "" {
-		return nil, apierror.Invalid("text", "is empty; say what the answer is")
-	}
-	state := deskv1.Request_TAKEN
-	if call.GetFinal() {
-		state = deskv1.Request_ANSWERED
+	doing, err := actOf(call)
+	if err != nil {
+		return nil, err
 	}
 	caller, author := policy.Of(ctx), ""
 	if caller.Person != nil {
 		author = caller.Actor()
 	}
-	entry := caller.Entry(deskv1.RequestService_AnswerRequest_FullMethodName, call.GetName(), auditv1.AuditEntry_DONE)
-	return d.change(ctx, call.GetName(), id, func(h *held, stamp store.Stamp) (bool, error) {
-		n := len(h.GetAnswers())
-		if n > 0 && h.GetState() == state {
-			if last := h.GetAnswers()[n-1]; last.GetText() == call.GetText() && last.GetAuthor() == author {
-				return false, nil
-			}
+	after, err := d.change(ctx, d.named(call.GetName(), id), func(_ *puts, h *held, stamp store.Stamp) (bool, error) {
+		to, err := h.after(doing, "it is not answered any more")
+		if err != nil {
+			return false, err
 		}
-		if n == maxAnswers {
-			return false, apierror.New(registryv1.ErrorReason_TOO_LARGE, fmt.Sprintf("%s has %d answers, which is all that it can have", call.GetName(), n))
+		if last := h.last(); last.GetSide() == deskv1.Message_DESK && last.GetText() == call.GetText() && last.GetAuthor() == author &&
+			h.GetState() == to && h.GetOutcome() == call.GetOutcome() {
+			return false, nil
 		}
-		h.Answers = append(h.Answers, &deskv1.Answer{Text: call.GetText(), Author: author, CreateTime: timestamppb.New(stamp.Time)})
-		h.State = state
-		return true, nil
-	}, entry)
+		d.move(h, to, stamp.Time)
+		h.Outcome = call.GetOutcome()
+		return true, h.add(&deskv1.Message{
+			Side: deskv1.Message_DESK, Text: call.GetText(), Author: author, CreateTime: timestamppb.New(stamp.Time),
+		})
+	}, func(*held) *auditv1.AuditEntry {
+		return caller.Entry(deskv1.RequestService_AnswerRequest_FullMethodName, call.GetName(), auditv1.AuditEntry_DONE)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.forDesk(after), nil
 }
 
-// change changes a request, if edit says so, and writes audit entries with it.
-func (d *Desk) change(ctx context.Context, name, id string, edit func(*held, store.Stamp) (bool, error), entries ...*auditv1.AuditEntry) (*deskv1.Request, error) {
+// actOf tells what an answer does, and what is wrong with it.
+func actOf(call *deskv1.AnswerRequestRequest) (act, error) {
+	switch final, outcome := call.GetFinal(), call.GetOutcome() != deskv1.Request_OUTCOME_UNSPECIFIED; {
+	case strings.TrimSpace(call.GetText()) == "":
+		return 0, apierror.Invalid("text", "is empty; say what the answer is")
+	case final && !outcome:
+		return 0, apierror.Invalid("outcome", "is missing; say what became of the request with its final answer")
+	case !final && outcome:
+		return 0, apierror.Invalid("outcome", "is for the final answer; say final too")
+	case final && call.GetWaitingForPerson():
+		return 0, apierror.Invalid("waitingForPerson", "is not for the final answer")
+	case final:
+		return conclude, nil
+	case call.GetWaitingForPerson():
+		return ask, nil
+	default:
+		return reply, nil
+	}
+}
+
+// last is the message that was written last; nil for none.
+func (h *held) last() *deskv1.Message {
+	if n := len(h.GetMessages()); n > 0 {
+		return h.GetMessages()[n-1]
+	}
+	return nil
+}
+
+// attached are the attachments of a message.
+func (h *held) attached(message *deskv1.Message) []*deskv1.Attachment {
+	var all []*deskv1.Attachment
+	for _, name := range message.GetAttachments() {
+		for _, a := range h.GetAttachments() {
+			if a.GetName() == name {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
+
+// add adds a message, as long as there is room.
+func (h *held) add(message *deskv1.Message) error {
+	n := 0
+	for _, m := range h.GetMessages() {
+		if m.GetSide() == message.GetSide() {
+			n++
+		}
+	}
+	if n == maxMessages {
+		return apierror.New(registryv1.ErrorReason_TOO_LARGE, fmt.Sprintf("the request has %d messages of this side, which is all that it can have", n))
+	}
+	h.Messages = append(h.Messages, message)
+	if proto.Size(h.Request) > maxRequestBytes {
+		return apierror.New(registryv1.ErrorReason_TOO_LARGE, "the request is as long as it can be", apierror.With("limit_bytes", fmt.Sprint(maxRequestBytes)))
+	}
+	return nil
+}
+
+// named finds a request by its name.
+func (d *Desk) named(name, id string) func(store.Reader) (*held, error) {
+	return func(r store.Reader) (*held, error) {
+		h, err := d.read(r, id)
+		if err == nil && h == nil {
+			err = apierror.NotFound(name)
+		}
+		return h, err
+	}
+}
+
+// change changes a request, if edit says so, and writes an audit entry with it,
+// if there is one to write.
+func (d *Desk) change(ctx context.Context, find func(store.Reader) (*held, error), edit func(*puts, *held, store.Stamp) (bool, error),
+	entry func(*held) *auditv1.AuditEntry,
+) (*deskv1.Request, error) {
 	var after *deskv1.Request
 	_, err := d.store.Commit(ctx, store.Request{}, nil, func(r store.Reader, stamp store.Stamp) (store.Outcome, error) {
-		h, err := d.read(r, id)
+		h, err := find(r)
 		if err != nil {
 			return store.Outcome{}, err
 		}
-		if h == nil {
-			return store.Outcome{}, apierror.NotFound(name)
-		}
-		changed, err := edit(h, stamp)
+		p := puts{desk: d}
+		changed, err := edit(&p, h, stamp)
 		if after = h.Request; err != nil || !changed {
 			return store.Outcome{}, err
 		}
-		p := puts{desk: d}
 		p.save(h, stamp.Time)
-		return d.outcome(p, entries...)
+		if entry == nil {
+			return d.outcome(p)
+		}
+		return d.outcome(p, entry(h))
 	})
 	if err != nil {
 		return nil, err

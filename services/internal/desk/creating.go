@@ -5,17 +5,16 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/apierror"
-	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/network"
 	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/store"
 )
@@ -25,15 +24,15 @@ func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequ
 	if err := d.owns(call.GetParent()); err != nil {
 		return nil, err
 	}
-	asked := call.GetRequest()
-	if strings.TrimSpace(asked.GetText()) == "" {
-		return nil, apierror.Invalid("request.text", "is empty; say what is asked")
+	content := contentOf(call.GetRequest())
+	if err := check(content, d.calendar.On(d.store.Now())); err != nil {
+		return nil, err
 	}
-	content := &deskv1.Request{
-		Text: asked.GetText(), Category: asked.GetCategory(), Service: asked.GetService(),
-		Contact: asked.GetContact(), Language: asked.GetLanguage(),
+	files, err := checkFiles(call.GetAttachments())
+	if err != nil {
+		return nil, err
 	}
-	digest, err := digestOf(content)
+	digest, err := digestOf(content, files)
 	if err != nil {
 		return nil, err
 	}
@@ -55,15 +54,27 @@ func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequ
 			return store.Outcome{}, err
 		}
 		if before != nil {
-			made = forPublic(before.Request)
+			made = d.forPublic(before.Request)
 			return store.Outcome{}, nil
 		}
-		if err := d.checkService(r, caller, content.GetService()); err != nil {
+		if err := d.checkSubject(r, caller, content); err != nil {
 			return store.Outcome{}, err
+		}
+		if err := d.checkRoom(files); err != nil {
+			return store.Outcome{}, err
+		}
+		// Last, so that what is refused does not count. The people of the desk write
+		// down what they are told on the telephone, all from one network.
+		if caller.Person == nil && !caller.Local {
+			if err := d.gate.admit(network.Of(ctx), stamp.Time); err != nil {
+				return store.Outcome{}, err
+			}
 		}
 		fresh := &held{Request: proto.CloneOf(content), requestID: requestID}
 		fresh.Name, fresh.State, fresh.CreateTime = d.parent+"/requests/"+id, deskv1.Request_RECEIVED, timestamppb.New(stamp.Time)
+		d.complete(fresh)
 		p := puts{desk: d}
+		p.attach(fresh, files, stamp.Time)
 		p.save(fresh, stamp.Time)
 		p.put(timed(areaTimes, stamp.Time, id), nil)
 		p.put(store.LocalKey{Area: areaCodes, ID: d.codes.index(d.codes.of(fresh.GetName()))}, []byte(id))
@@ -71,7 +82,7 @@ func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequ
 			p.put(idKey(requestID), append(digest[:], id...))
 			p.put(timed(areaDue, stamp.Time.Add(idsKept), "i"+requestID.String()), nil)
 		}
-		made = forPublic(fresh.Request)
+		made = d.forPublic(fresh.Request)
 		entry := caller.Entry(deskv1.RequestService_CreateRequest_FullMethodName, fresh.GetName(), auditv1.AuditEntry_DONE)
 		entry.Reason = "" // the words of who asks stay out of the log
 		return d.outcome(p, entry)
@@ -79,6 +90,7 @@ func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequ
 	if err != nil {
 		return nil, err
 	}
+	d.kept.Add(bytesOf(files))
 	return &deskv1.CreateRequestResponse{Request: made, Code: d.codes.of(made.GetName())}, nil
 }
 
@@ -87,8 +99,20 @@ func (d *Desk) outcome(p puts, entries ...*auditv1.AuditEntry) (store.Outcome, e
 	return store.Outcome{Local: p.all, Audit: entries}, p.err
 }
 
-func digestOf(content *deskv1.Request) ([sha256.Size]byte, error) {
+// contentOf is what a person may say of a request.
+func contentOf(asked *deskv1.Request) *deskv1.Request {
+	return &deskv1.Request{
+		Text: asked.GetText(), Category: asked.GetCategory(), Service: asked.GetService(), Location: asked.GetLocation(),
+		Contact: asked.GetContact(), Language: asked.GetLanguage(), Kind: asked.GetKind(), Disruption: asked.GetDisruption(),
+		Representation: asked.GetRepresentation(), PreferredChannel: asked.GetPreferredChannel(), ContactHours: asked.GetContactHours(),
+	}
+}
+
+func digestOf(content *deskv1.Request, files []file) ([sha256.Size]byte, error) {
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(content)
+	for _, f := range files {
+		body = fmt.Appendf(body, "%s %q\n", f.GetSha256(), f.GetFileName())
+	}
 	return sha256.Sum256(body), err
 }
 
@@ -114,29 +138,4 @@ func (d *Desk) repeated(r store.Reader, requestID uuid.UUID, digest [sha256.Size
 			apierror.Field("requestId", "was used for another request"), apierror.With("request_id", requestID.String()))
 	}
 	return d.read(r, string(value[sha256.Size:]))
-}
-
-// checkService refuses a service that who asks cannot see.
-func (d *Desk) checkService(r store.Reader, caller *policy.Caller, service string) error {
-	if service == "" {
-		return nil
-	}
-	dangling := func(problem string) error {
-		return apierror.New(registryv1.ErrorReason_DANGLING_REFERENCE, "request.service: "+problem, apierror.Field("request.service", problem))
-	}
-	name, err := catalog.ParseName(service)
-	if err != nil || name.Kind.Collection != "services" {
-		return dangling(fmt.Sprintf("%.100q is not the name of a service", service))
-	}
-	if "comuni/"+name.Comune() != d.parent {
-		return dangling(fmt.Sprintf("%s is of another comune; ask the desk of that one", service))
-	}
-	record, err := r.Get(name)
-	if err != nil {
-		return err
-	}
-	if record == nil || catalog.RecordOf(record).Deleted() || caller.Sight().Of(record) == nil {
-		return dangling(service + " does not exist")
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,6 +20,7 @@ import (
 	"cidsistem.example/services/internal/rpc"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/vault"
+	"cidsistem.example/services/internal/workdays"
 )
 
 const (
@@ -36,6 +38,8 @@ type Options struct {
 	Vault *vault.Vault
 	// Comune is the id of the comune that the node owns.
 	Comune string
+	// Settings from the node's file.
+	Settings Settings
 	// Retention is how long a request stays after its last change; 0: 24 months.
 	Retention time.Duration
 	// Logger; nil means slog.Default.
@@ -51,6 +55,11 @@ type Desk struct {
 	retention time.Duration
 	log       *slog.Logger
 	codes     codes
+	settings  Settings
+	calendar  *workdays.Calendar
+	gate      *floodGate
+	// kept is how many bytes requests and attachments have, about.
+	kept atomic.Int64
 }
 
 // Open opens the desk of a comune, and makes the secret of its codes when there
@@ -65,12 +74,24 @@ func Open(ctx context.Context, options Options) (*Desk, error) {
 	if options.Logger == nil {
 		options.Logger = slog.Default()
 	}
+	if err := options.Settings.Validate(); err != nil {
+		return nil, fmt.Errorf("settings of the desk: %w", err)
+	}
+	settings := options.Settings.withDefaults()
+	calendar, err := workdays.New(settings.Patron)
+	if err != nil {
+		return nil, err
+	}
 	d := &Desk{
+		settings: settings, calendar: calendar, gate: newFloodGate(settings.HourlyPerNetwork, settings.Hourly),
 		store: options.Store, vault: options.Vault, parent: "comuni/" + options.Comune,
 		retention: options.Retention, log: options.Logger,
 	}
 	if err := d.openCodes(ctx); err != nil {
 		return nil, fmt.Errorf("open the secret of the requests' codes: %w", err)
+	}
+	if err := d.measure(); err != nil {
+		return nil, fmt.Errorf("measure the requests: %w", err)
 	}
 	return d, nil
 }

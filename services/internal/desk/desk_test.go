@@ -81,10 +81,16 @@ const (
 
 func open(t testing.TB) *office {
 	t.Helper()
-	return openIn(t, t.TempDir(), &clock{now: time.Date(2026, 11, 23, 8, 0, 0, 5e8, time.UTC)})
+	return openWith(t, desk.Settings{HourlyPerNetwork: 10_000, Hourly: 10_000})
 }
 
-func openIn(t testing.TB, dir string, c *clock) *office {
+// openWith opens the desk on a Monday morning.
+func openWith(t testing.TB, settings desk.Settings) *office {
+	t.Helper()
+	return openIn(t, t.TempDir(), &clock{now: time.Date(2026, 11, 23, 8, 0, 0, 5e8, time.UTC)}, settings)
+}
+
+func openIn(t testing.TB, dir string, c *clock, settings desk.Settings) *office {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	s, err := store.Open(store.Options{
@@ -94,7 +100,7 @@ func openIn(t testing.TB, dir string, c *clock) *office {
 	t.Cleanup(func() { _ = s.Close() })
 	v, err := vault.Open(t.Context(), s, filepath.Join(dir, "master.key"))
 	must(t, err)
-	d, err := desk.Open(t.Context(), desk.Options{Store: s, Vault: v, Comune: "marsala", Logger: log})
+	d, err := desk.Open(t.Context(), desk.Options{Store: s, Vault: v, Comune: "marsala", Logger: log, Settings: settings})
 	must(t, err)
 	return &office{Desk: d, t: t, clock: c, store: s, vault: v, dir: dir}
 }
@@ -133,7 +139,11 @@ func (o *office) get(name string) (*deskv1.Request, error) {
 }
 
 func (o *office) answer(name, text string, final bool) (*deskv1.Request, error) {
-	return o.AnswerRequest(clerk(o.t), &deskv1.AnswerRequestRequest{Name: name, Text: text, Final: final})
+	call := &deskv1.AnswerRequestRequest{Name: name, Text: text, Final: final}
+	if final {
+		call.Outcome = deskv1.Request_INFORMATION_GIVEN
+	}
+	return o.AnswerRequest(clerk(o.t), call)
 }
 
 // told is what the audit log says, an entry a line.
@@ -177,10 +187,12 @@ func TestARequestsLife(t *testing.T) {
 	}
 	want := question()
 	want.Name, want.State = name, deskv1.Request_RECEIVED
+	want.Kind, want.PreferredChannel = deskv1.Request_INFORMATION, deskv1.Request_CODE_ONLY
+	want.DueDate = &registryv1.PartialDate{Year: 2026, Month: 11, Day: 30}
 	same := func(when string, got *deskv1.Request) {
 		t.Helper()
 		times := protocmp.IgnoreFields(&deskv1.Request{}, "create_time", "update_time", "purge_time")
-		if diff := cmp.Diff(want, got, protocmp.Transform(), times, protocmp.IgnoreFields(&deskv1.Answer{}, "create_time")); diff != "" {
+		if diff := cmp.Diff(want, got, protocmp.Transform(), times, protocmp.IgnoreFields(&deskv1.Answer{}, "create_time"), protocmp.IgnoreFields(&deskv1.Message{}, "create_time")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", when, diff)
 		}
 		if !got.GetCreateTime().AsTime().Equal(began) || got.GetPurgeTime().AsTime().Sub(got.GetUpdateTime().AsTime()) != 730*day {
@@ -205,14 +217,18 @@ func TestARequestsLife(t *testing.T) {
 		}
 		o.clock.pass(time.Hour)
 	}
-	want.Answers = append(want.Answers, &deskv1.Answer{Text: "Ci servono due giorni.", Author: account})
+	answered := func(text string) {
+		want.Answers = append(want.Answers, &deskv1.Answer{Text: text, Author: account})
+		want.Messages = append(want.Messages, &deskv1.Message{Side: deskv1.Message_DESK, Text: text, Author: account})
+	}
+	answered("Ci servono due giorni.")
 	for range 2 { // a repetition adds nothing
 		got, err := o.answer(name, "Ci servono due giorni.", false)
 		must(t, err)
 		same("answered", got)
 	}
-	want.State = deskv1.Request_ANSWERED
-	want.Answers = append(want.Answers, &deskv1.Answer{Text: "Chiami il numero del servizio.", Author: account})
+	want.State, want.Outcome = deskv1.Request_ANSWERED, deskv1.Request_INFORMATION_GIVEN
+	answered("Chiami il numero del servizio.")
 	got, err := o.answer(name, "Chiami il numero del servizio.", true)
 	must(t, err)
 	same("closed", got)
@@ -223,6 +239,9 @@ func TestARequestsLife(t *testing.T) {
 	must(t, err)
 	for _, answer := range want.GetAnswers() {
 		answer.Author = "" // who asked does not learn who answered
+	}
+	for _, message := range want.GetMessages() {
+		message.Author = ""
 	}
 	same("looked up in the end", got)
 
@@ -504,13 +523,13 @@ func TestStrangersDoNotWriteTheLog(t *testing.T) {
 // Codes outlive a restart and a rotation of the keys.
 func TestCodesLast(t *testing.T) {
 	dir, c := t.TempDir(), &clock{now: time.Now()}
-	o := openIn(t, dir, c)
+	o := openIn(t, dir, c, desk.Settings{})
 	id := uuid.NewString()
 	made := o.create(question(), id)
 	_, err := o.vault.Rotate(t.Context())
 	must(t, err)
 	must(t, o.store.Close())
-	o = openIn(t, dir, c)
+	o = openIn(t, dir, c, desk.Settings{})
 	if _, err := o.lookUp(made.GetCode()); err != nil {
 		t.Error(err)
 	}

@@ -22,6 +22,8 @@ import (
 const (
 	// areaRequests: id of the request -> request id (16), request
 	areaRequests = "requests"
+	// areaFiles: id of the request, "/", id of the attachment -> its bytes
+	areaFiles = "request-files"
 	// areaTimes: time of creation, id of the request -> nothing
 	areaTimes = "requests-by-time"
 	// areaCodes: index of the code -> id of the request
@@ -77,6 +79,12 @@ func splitTimed(key store.LocalKey) (at time.Time, rest string, err error) {
 
 func requestKey(id string) store.LocalKey { return store.LocalKey{Area: areaRequests, ID: id} }
 
+// fileKey is the entry of an attachment, by its name.
+func fileKey(name string) store.LocalKey {
+	request, attachment, _ := strings.Cut(name, "/attachments/")
+	return store.LocalKey{Area: areaFiles, ID: idOf(request) + "/" + attachment}
+}
+
 func idKey(id uuid.UUID) store.LocalKey { return store.LocalKey{Area: areaIDs, ID: id.String()} }
 
 // read opens a request by its id, nil when it is not there.
@@ -100,7 +108,26 @@ func (d *Desk) open(key store.LocalKey, sealed []byte) (*held, error) {
 	if err := proto.Unmarshal(value[16:], h.Request); err != nil {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
+	// Requests that were kept before there were threads have answers.
+	for _, a := range h.GetAnswers() {
+		h.Messages = append(h.Messages, &deskv1.Message{Side: deskv1.Message_DESK, Text: a.GetText(), Author: a.GetAuthor(), CreateTime: a.GetCreateTime()})
+	}
+	h.Answers = nil
+	d.complete(h)
 	return h, nil
+}
+
+// complete gives a request what follows from the rest, where it is missing.
+func (d *Desk) complete(h *held) {
+	if h.GetKind() == deskv1.Request_KIND_UNSPECIFIED {
+		h.Kind = deskv1.Request_INFORMATION
+	}
+	if h.GetPreferredChannel() == deskv1.Request_CHANNEL_UNSPECIFIED {
+		h.PreferredChannel = deskv1.Request_CODE_ONLY
+	}
+	if h.GetDueDate() == nil && h.GetState() != waiting {
+		h.DueDate = partial(d.calendar.After(d.calendar.On(h.GetCreateTime().AsTime()), d.settings.AnswerDays))
+	}
 }
 
 // puts collects sealed entries: also where the key is all that matters, for an
@@ -134,6 +161,9 @@ func (p *puts) save(h *held, now time.Time) {
 // erase removes a request and everything that leads to it.
 func (p *puts) erase(h *held) {
 	p.remove(requestKey(h.id()))
+	for _, a := range h.GetAttachments() {
+		p.remove(fileKey(a.GetName()))
+	}
 	p.remove(timed(areaTimes, h.GetCreateTime().AsTime(), h.id()))
 	p.remove(timed(areaDue, h.GetPurgeTime().AsTime(), "r"+h.id()))
 	p.remove(store.LocalKey{Area: areaCodes, ID: p.desk.codes.index(p.desk.codes.of(h.GetName()))})

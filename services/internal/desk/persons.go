@@ -20,7 +20,8 @@ func (holder) Kind() string { return "request" }
 
 // Holds tells whether a name is that of a request of this desk.
 func (h holder) Holds(name string) bool {
-	return strings.HasPrefix(name, h.desk.parent+"/requests/") && idOf(name) != ""
+	id, found := strings.CutPrefix(name, h.desk.parent+"/requests/")
+	return found && id != "" && !strings.Contains(id, "/")
 }
 
 // Find opens all requests: nothing of a person stands in an index.
@@ -35,10 +36,17 @@ func (h holder) Find(r store.Reader, query persons.Query, found func(string, []s
 			{Path: "contact.fullName", Text: contact.GetFullName()},
 			{Path: "contact.telephone", Text: contact.GetTelephone()},
 			{Path: "contact.email", Text: contact.GetEmail()},
+			{Path: "contactHours", Text: request.GetContactHours()},
 			{Path: "text", Text: request.GetText()},
+			{Path: "representation.basis", Text: request.GetRepresentation().GetBasis()},
+			{Path: "disruption.when", Text: request.GetDisruption().GetWhen()},
+			{Path: "rating.text", Text: request.GetRating().GetText()},
 		}
-		for i, answer := range request.GetAnswers() {
-			fields = append(fields, persons.Field{Path: fmt.Sprintf("answers[%d].text", i), Text: answer.GetText()})
+		for i, message := range request.GetMessages() {
+			fields = append(fields, persons.Field{Path: fmt.Sprintf("messages[%d].text", i), Text: message.GetText()})
+		}
+		for i, attachment := range request.GetAttachments() {
+			fields = append(fields, persons.Field{Path: fmt.Sprintf("attachments[%d].fileName", i), Text: attachment.GetFileName()})
 		}
 		if paths := query.In(fields...); paths != nil && !found(request.GetName(), paths) {
 			return nil
@@ -47,13 +55,20 @@ func (h holder) Find(r store.Reader, query persons.Query, found func(string, []s
 	return nil
 }
 
-// Export returns a request as who asked sees it.
+// Export returns a request as who asked sees it, with the bytes of its
+// attachments.
 func (h holder) Export(r store.Reader, name string) ([]byte, error) {
 	request, err := h.desk.read(r, idOf(name))
 	if request == nil || err != nil {
 		return nil, err
 	}
-	return protojson.Marshal(forPublic(request.Request))
+	seen := h.desk.forPublic(request.Request)
+	for i, a := range seen.GetAttachments() {
+		if seen.Attachments[i], err = h.desk.attachment(r, request, a.GetName()); err != nil {
+			return nil, err
+		}
+	}
+	return protojson.Marshal(seen)
 }
 
 // Erase removes a request and everything that leads to it.

@@ -5,60 +5,47 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/deskv1"
-	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/pagetoken"
 	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/internal/workdays"
 )
 
 // maxScan bounds what one page looks at.
 const maxScan = 2000
 
-// forPublic is what who asked sees of a request: all but who answered.
-func forPublic(request *deskv1.Request) *deskv1.Request {
+// forDesk is what the desk sees of a request: all of it.
+func (d *Desk) forDesk(request *deskv1.Request) *deskv1.Request {
 	seen := proto.CloneOf(request)
+	for _, m := range seen.GetMessages() {
+		if m.GetSide() == deskv1.Message_DESK {
+			seen.Answers = append(seen.Answers, &deskv1.Answer{Text: m.GetText(), Author: m.GetAuthor(), CreateTime: m.GetCreateTime()})
+		}
+	}
+	seen.Overdue = overdue(seen, d.calendar.On(d.store.Now()))
+	return seen
+}
+
+// forPublic is what who asked sees of a request: all but who answered.
+func (d *Desk) forPublic(request *deskv1.Request) *deskv1.Request {
+	seen := d.forDesk(request)
 	for _, answer := range seen.GetAnswers() {
 		answer.Author = ""
+	}
+	for _, message := range seen.GetMessages() {
+		message.Author = ""
 	}
 	return seen
 }
 
 // forList is what a list shows of a request: nothing that tells of a person.
-func forList(request *deskv1.Request) *deskv1.Request {
+func forList(request *deskv1.Request, today workdays.Date) *deskv1.Request {
 	return &deskv1.Request{
-		Name: request.GetName(), Category: request.GetCategory(), Service: request.GetService(), Language: request.GetLanguage(),
-		State: request.GetState(), CreateTime: request.GetCreateTime(), UpdateTime: request.GetUpdateTime(), PurgeTime: request.GetPurgeTime(),
+		Name: request.GetName(), Kind: request.GetKind(), Category: request.GetCategory(), Service: request.GetService(), Location: request.GetLocation(),
+		Language: request.GetLanguage(), PreferredChannel: request.GetPreferredChannel(), State: request.GetState(), Outcome: request.GetOutcome(),
+		DueDate: request.GetDueDate(), WorkingDaysLeft: request.GetWorkingDaysLeft(), Overdue: overdue(request, today),
+		CreateTime: request.GetCreateTime(), UpdateTime: request.GetUpdateTime(), PurgeTime: request.GetPurgeTime(),
 	}
-}
-
-// LookUpRequest finds a request by its code. Every code that is none gets the
-// same answer.
-func (d *Desk) LookUpRequest(_ context.Context, call *deskv1.LookUpRequestRequest) (*deskv1.Request, error) {
-	if err := d.owns(call.GetParent()); err != nil {
-		return nil, err
-	}
-	key := store.LocalKey{Area: areaCodes, ID: d.codes.index(call.GetCode())}
-	var found *held
-	err := d.store.View(func(r store.Reader) error {
-		sealed := r.Local(key)
-		if sealed == nil {
-			return nil
-		}
-		id, err := d.vault.Open(key, sealed)
-		if err != nil {
-			return err
-		}
-		found, err = d.read(r, string(id))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if found == nil {
-		return nil, apierror.New(registryv1.ErrorReason_RESOURCE_NOT_FOUND, "there is no request with this code; look whether it is complete")
-	}
-	return forPublic(found.Request), nil
 }
 
 // GetRequest reads a request at the desk; the first reader takes it on.
@@ -67,23 +54,26 @@ func (d *Desk) GetRequest(ctx context.Context, call *deskv1.GetRequestRequest) (
 	if err != nil {
 		return nil, err
 	}
+	find := d.named(call.GetName(), id)
 	var found *held
-	if err := d.store.View(func(r store.Reader) (err error) { found, err = d.read(r, id); return err }); err != nil {
+	if err := d.store.View(func(r store.Reader) (err error) { found, err = find(r); return err }); err != nil {
 		return nil, err
 	}
-	if found == nil {
-		return nil, apierror.NotFound(call.GetName())
+	if transitions[found.GetState()][read] == found.GetState() {
+		return d.forDesk(found.Request), nil
 	}
-	if found.GetState() != deskv1.Request_RECEIVED {
-		return found.Request, nil
-	}
-	return d.change(ctx, call.GetName(), id, func(h *held, _ store.Stamp) (bool, error) {
-		if h.GetState() != deskv1.Request_RECEIVED {
-			return false, nil
+	after, err := d.change(ctx, find, func(_ *puts, h *held, stamp store.Stamp) (bool, error) {
+		to, err := h.after(read, "it cannot be read")
+		if err != nil || to == h.GetState() {
+			return false, err
 		}
-		h.State = deskv1.Request_TAKEN
+		d.move(h, to, stamp.Time)
 		return true, nil
-	})
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return d.forDesk(after), nil
 }
 
 // idIn is the id in the name of a request of this desk.
@@ -105,7 +95,7 @@ func (d *Desk) ListRequests(_ context.Context, call *deskv1.ListRequestsRequest)
 		return nil, err
 	}
 	size := pagetoken.Size(call.GetPageSize(), 50, 1000)
-	answer, after := &deskv1.ListRequestsResponse{}, string(token.Key)
+	answer, after, today := &deskv1.ListRequestsResponse{}, string(token.Key), d.calendar.On(d.store.Now())
 	err = d.store.View(func(r store.Reader) error {
 		scanned := 0
 		for key := range r.LocalEntries(areaTimes, after) {
@@ -122,8 +112,9 @@ func (d *Desk) ListRequests(_ context.Context, call *deskv1.ListRequestsRequest)
 			if err != nil {
 				return err
 			}
-			if h != nil && (call.GetState() == 0 || h.GetState() == call.GetState()) {
-				answer.Requests = append(answer.Requests, forList(h.Request))
+			if h != nil && (call.GetState() == 0 || h.GetState() == call.GetState()) && (call.GetKind() == 0 || h.GetKind() == call.GetKind()) &&
+				(!call.GetOverdue() || overdue(h.Request, today)) {
+				answer.Requests = append(answer.Requests, forList(h.Request, today))
 			}
 		}
 		return nil

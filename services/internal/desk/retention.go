@@ -25,7 +25,7 @@ func (d *Desk) Purge(ctx context.Context) (int, error) {
 		}
 		total += erased
 		if handled < purgeBatch {
-			return total, nil
+			return total, d.measure()
 		}
 	}
 }

@@ -21,6 +21,34 @@ var runs = []string{
 	"text/x-shellscript", "text/x-perl", "text/x-python", "text/x-php", "text/x-ruby", "text/x-tcl", "text/x-lua", "text/javascript", "application/javascript",
 }
 
+func isProgram(found *mimetype.MIME) bool {
+	for t := found; t != nil; t = t.Parent() {
+		if slices.ContainsFunc(runs, t.Is) {
+			return true
+		}
+	}
+	return false
+}
+
+// TypeAmong tells which of some media types bytes are of, by how they begin;
+// empty for none of them, and for programs. Text that looks like a table is
+// "text/plain" too, pages and drawings are not.
+func TypeAmong(data []byte, types []string) string {
+	found := mimetype.Detect(data[:min(len(data), sniffed)])
+	if isProgram(found) {
+		return ""
+	}
+	if found.Is("text/csv") || found.Is("text/tab-separated-values") {
+		found = found.Parent()
+	}
+	for t := found; t != nil && (t == found || !t.Is("text/plain")); t = t.Parent() {
+		if at := slices.IndexFunc(types, t.Is); at >= 0 {
+			return types[at]
+		}
+	}
+	return ""
+}
+
 // CheckType tells what is wrong with the media type that somebody declares of a
 // file, nothing when its bytes are of that type and no program.
 func (f *Folder) CheckType(sum, declared string) (problem string, err error) {
@@ -34,10 +62,8 @@ func (f *Folder) CheckType(sum, declared string) (problem string, err error) {
 		return "", fmt.Errorf("read the beginning of a file: %w", err)
 	}
 	found := mimetype.Detect(head)
-	for t := found; t != nil; t = t.Parent() {
-		if slices.ContainsFunc(runs, t.Is) {
-			return "the file is a program or a script, which no document has", nil
-		}
+	if isProgram(found) {
+		return "the file is a program or a script, which no document has", nil
 	}
 	if slices.ContainsFunc(runs, func(r string) bool { return r == declared }) {
 		return "no document is of this type", nil

@@ -86,7 +86,7 @@ func TestRightsOfAPerson(t *testing.T) {
 	for _, data := range find(t, p, "nome COGNOME").GetFound() {
 		found[data.GetName()] = data.GetKind() + " " + strings.Join(data.GetFields(), " ")
 	}
-	if len(found) != 2 || found[first] != "request contact.fullName answers[0].text" || found[second] != "request text" {
+	if len(found) != 2 || found[first] != "request contact.fullName messages[0].text" || found[second] != "request text" {
 		t.Errorf("found %v", found)
 	}
 	if _, err := p.FindPersonalData(t.Context(), &adminv1.FindPersonalDataRequest{Query: "...."}); apierror.Reason(err) != registryv1.ErrorReason_INVALID_FIELDS {

@@ -54,6 +54,16 @@ func (r Reader) LocalEntries(area, after string) iter.Seq2[LocalKey, []byte] {
 	}
 }
 
+// LocalBytes is how many bytes the values of an area have together.
+func (r Reader) LocalBytes(area string) (total int64) {
+	prefix := pairKey(area, "")
+	c := r.tx.Bucket(bucketLocal).Cursor()
+	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		total += int64(len(v))
+	}
+	return total
+}
+
 // AllLocalEntries walks through the entries of all areas, after one of them.
 func (r Reader) AllLocalEntries(after LocalKey) iter.Seq2[LocalKey, []byte] {
 	return func(yield func(LocalKey, []byte) bool) {

@@ -73,6 +73,12 @@ func TestLocalEntries(t *testing.T) {
 	if got := walkedAll(t, s, localKey("b", "10")); !slices.Equal(got, all[3:]) {
 		t.Errorf("after b/10 are %v", got)
 	}
+	must(t, s.View(func(r store.Reader) error {
+		if b, c := r.LocalBytes("b"), r.LocalBytes("c"); b != 9 || c != 0 {
+			t.Errorf("b has %d bytes, c has %d", b, c)
+		}
+		return nil
+	}))
 	put(local("b", "1", "anew"), store.LocalPut{Key: localKey("b", "2")}, store.LocalPut{Key: localKey("b", "none")})
 	if got := walked(t, s, "b", ""); !slices.Equal(got, []string{"b/1=anew", "b/10=ten"}) {
 		t.Errorf("in b are %v", got)

@@ -164,15 +164,20 @@ func (v *Vault) install(ctx context.Context, master, data *keyset.Handle) error 
 	return nil
 }
 
-// batch is how many entries one transaction seals anew.
-const batch = 200
+// One transaction seals so many entries anew, or as many as have so many bytes.
+const (
+	batch      = 200
+	batchBytes = 8 << 20
+)
 
 func (v *Vault) sealAnew(ctx context.Context) (total int, err error) {
 	after := store.LocalKey{}
 	for {
 		var puts []store.LocalPut
+		var more bool
 		_, err := v.store.Commit(ctx, store.Request{}, nil, func(r store.Reader, _ store.Stamp) (store.Outcome, error) {
-			puts = nil
+			puts, more = nil, false
+			size := 0
 			for key, sealed := range r.AllLocalEntries(after) {
 				if key == keys {
 					continue
@@ -185,7 +190,9 @@ func (v *Vault) sealAnew(ctx context.Context) (total int, err error) {
 				if err != nil {
 					return store.Outcome{}, err
 				}
-				if puts = append(puts, store.LocalPut{Key: key, Value: anew}); len(puts) == batch {
+				puts = append(puts, store.LocalPut{Key: key, Value: anew})
+				if size += len(anew); len(puts) == batch || size >= batchBytes {
+					more = true
 					break
 				}
 			}
@@ -194,7 +201,7 @@ func (v *Vault) sealAnew(ctx context.Context) (total int, err error) {
 		if err != nil {
 			return total, err // the writer may be at puts still
 		}
-		if total += len(puts); len(puts) < batch {
+		if total += len(puts); !more {
 			return total, nil
 		}
 		after = puts[len(puts)-1].Key

@@ -269,6 +269,40 @@ func sealed(t testing.TB, s *store.Store) map[string]string {
 	return all
 }
 
+// Large entries are sealed anew too, however few of them a transaction takes.
+func TestRotationOfLargeEntries(t *testing.T) {
+	f := newFolder(t)
+	s, v := f.open()
+	const entries = 7
+	large := bytes.Repeat([]byte("parole "), 3<<20/7)
+	_, err := s.Commit(t.Context(), store.Request{}, nil, func(store.Reader, store.Stamp) (store.Outcome, error) {
+		var outcome store.Outcome
+		for i := range entries {
+			sealed, err := v.Seal(entry(i), large)
+			if err != nil {
+				return outcome, err
+			}
+			outcome.Local = append(outcome.Local, store.LocalPut{Key: entry(i), Value: sealed})
+		}
+		return outcome, nil
+	})
+	must(t, err)
+	n, err := v.Rotate(t.Context())
+	if err != nil || n != entries {
+		t.Fatalf("%d entries have new keys (%v)", n, err)
+	}
+	must(t, s.Close())
+	s, v = f.open()
+	must(t, s.View(func(r store.Reader) error {
+		for i := range entries {
+			if value, err := v.Open(entry(i), r.Local(entry(i))); err != nil || !bytes.Equal(value, large) {
+				t.Errorf("entry %d has %d bytes (%v)", i, len(value), err)
+			}
+		}
+		return nil
+	}))
+}
+
 // A rotation that breaks off at any of its commits loses nothing: the server
 // starts again, and the next rotation goes all the way.
 func TestRotationBrokenOff(t *testing.T) {

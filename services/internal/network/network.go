@@ -1,4 +1,6 @@
-package accounts
+// Package network tells from which network a call comes, for what is counted by
+// network: nobody is named by it.
+package network
 
 import (
 	"context"
@@ -14,13 +16,14 @@ import (
 // clientKey is the metadata with which a server passes on where its caller is.
 const clientKey = "cid-client"
 
-// source tells where a call comes from: the client's network as the server says
-// that passed the call on, else the other end of the connection.
-func source(ctx context.Context) string {
+// Of tells where a call comes from: the client's network as the server says that
+// passed the call on, else the other end of the connection; "local" for the
+// server itself.
+func Of(ctx context.Context) string {
 	via := policy.Of(ctx).Via
 	if via != nil {
 		if values := metadata.ValueFromIncomingContext(ctx, clientKey); len(values) == 1 {
-			if network, ok := networkOf(values[0]); ok {
+			if network, ok := parse(values[0]); ok {
 				return network
 			}
 		}
@@ -28,7 +31,7 @@ func source(ctx context.Context) string {
 	}
 	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
 		if host, _, err := net.SplitHostPort(p.Addr.String()); err == nil {
-			if network, ok := networkOf(host); ok {
+			if network, ok := parse(host); ok {
 				return network
 			}
 		}
@@ -36,9 +39,9 @@ func source(ctx context.Context) string {
 	return "local"
 }
 
-// networkOf reads an address or a network, and widens it to what one client can
+// parse reads an address or a network, and widens it to what one client can
 // be expected to have: an IPv4 address, an IPv6 /64.
-func networkOf(text string) (string, bool) {
+func parse(text string) (string, bool) {
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
 		prefix, err := netip.ParsePrefix(text)
