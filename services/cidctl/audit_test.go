@@ -44,7 +44,9 @@ type node struct {
 	socket      string
 	store       *store.Store
 	key         ed25519.PublicKey
+	desk        *desk.Desk
 	requestName string
+	requestCode string
 }
 
 func startNode(t *testing.T) *node {
@@ -63,9 +65,10 @@ func startNode(t *testing.T) *node {
 	must(t, err)
 	made, err := d.CreateRequest(t.Context(), &deskv1.CreateRequestRequest{
 		Parent: "comuni/marsala", Request: &deskv1.Request{Text: "Chiedo un pulmino", Contact: &deskv1.Contact{FullName: "Nome Cognome"}},
+		Attachments: []*deskv1.AttachedFile{{FileName: "foglio.txt", Data: []byte("un foglio")}},
 	})
 	must(t, err)
-	n.requestName = made.GetRequest().GetName()
+	n.desk, n.requestName, n.requestCode = d, made.GetRequest().GetName(), made.GetCode()
 
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{'a'}, ed25519.SeedSize))
 	n.key = key.Public().(ed25519.PublicKey)
@@ -76,6 +79,7 @@ func startNode(t *testing.T) *node {
 	must(t, recorder.Flush(t.Context()))
 
 	g := grpcserver.New(grpcserver.Options{Insecure: true, Logger: log})
+	d.Register(g.Registrar())
 	auditv1.RegisterAuditServiceServer(g.Registrar(), audit.NewServer(n.store, "nodes/marsala"))
 	adminv1.RegisterPersonServiceServer(g.Registrar(), persons.NewServer(n.store, d.Persons()))
 	adminv1.RegisterStoreServiceServer(g.Registrar(), storeadmin.NewServer(n.store, n.data, nil).WithVault(v))
@@ -96,7 +100,7 @@ func (n *node) run(input string, args ...string) (code int, out, errOut string) 
 	n.t.Helper()
 	link := &connection{socket: n.socket, timeout: 10 * time.Second}
 	root := cli.Root("cidctl", "")
-	root.AddCommand(auditCommand(link), personsCommand(link))
+	root.AddCommand(auditCommand(link), personsCommand(link), requestsCommand(link))
 	var stdout, stderr bytes.Buffer
 	root.SetIn(strings.NewReader(input))
 	root.SetOut(&stdout)

@@ -1,5 +1,6 @@
 // Command cidctl is the administrator's command line: records of every kind,
-// searches, the members of the federation, and the store of the local server.
+// searches, requests to the desk, the members of the federation, and the store of
+// the local server.
 package main
 
 import (
@@ -18,6 +19,6 @@ cidctl sign-in, calls are made as that person.`
 	var link connection
 	link.flags(root.PersistentFlags())
 	root.AddCommand(recordCommands(&link)...)
-	root.AddCommand(searchCommand(&link), nodesCommand(&link), storeCommand(&link), auditCommand(&link), personsCommand(&link), accountsCommand(&link), signInCommand(&link), rulesCommand())
+	root.AddCommand(searchCommand(&link), nodesCommand(&link), storeCommand(&link), auditCommand(&link), personsCommand(&link), requestsCommand(&link), accountsCommand(&link), signInCommand(&link), rulesCommand())
 	cli.Main(root)
 }
