@@ -154,7 +154,8 @@ func TestCanaries(t *testing.T) {
 	desk := deskv1.NewRequestServiceClient(atNode)
 	asked, err := desk.CreateRequest(t.Context(), &deskv1.CreateRequestRequest{Parent: "comuni/marsala", Request: &deskv1.Request{
 		Text: cage.bird(localCanary), Contact: &deskv1.Contact{FullName: cage.bird(localCanary), Telephone: cage.bird(localCanary), Email: cage.bird(localCanary)},
-	}})
+		ContactHours: cage.bird(localCanary), Representation: &deskv1.Representation{Role: deskv1.Representation_CAREGIVER, Basis: cage.bird(localCanary)},
+	}, Attachments: []*deskv1.AttachedFile{{FileName: cage.bird(localCanary), Data: []byte(cage.bird(localCanary))}}})
 	if err != nil {
 		t.Fatal(err)
 	}
