@@ -1,6 +1,7 @@
 package files_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,4 +43,42 @@ func TestCheckType(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, problem, err)
 		}
 	}
+}
+
+func TestTypeAmong(t *testing.T) {
+	types := []string{"text/plain", "image/png", "application/pdf"}
+	for content, want := range map[string]string{
+		"Guida ai servizi":                          "text/plain",
+		"uno;due\ntre;quattro\n":                    "text/plain",
+		"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR":       "image/png",
+		"%PDF-1.7\n":                                "application/pdf",
+		"<!doctype html><title>x":                   "",
+		"<svg xmlns='http://www.w3.org/2000/svg'/>": "",
+		`{"a": 1}`:                                  "",
+		"#!/bin/sh\nls\n":                           "",
+		"GIF89a\x01\x00\x01\x00":                    "",
+		"\x00\x01":                                  "",
+	} {
+		if got := files.TypeAmong([]byte(content), types); got != want {
+			t.Errorf("%q is %q, not %q", content, got, want)
+		}
+	}
+}
+
+// Whatever the bytes are, the answer is one of the types, and the same for what
+// comes after the beginning.
+func FuzzTypeAmong(f *testing.F) {
+	types := []string{"text/plain", "image/png", "application/pdf", "application/vnd.oasis.opendocument.text"}
+	for _, seed := range []string{"", "testo", "%PDF-1.7", "PK\x03\x04", "\x89PNG\r\n\x1a\n", "<svg/>"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got := files.TypeAmong(data, types)
+		if got != "" && !slices.Contains(types, got) {
+			t.Errorf("%q", got)
+		}
+		if len(data) > 4096 && got != files.TypeAmong(append(data, "more"...), types) {
+			t.Error("the end of a file tells its type")
+		}
+	})
 }
