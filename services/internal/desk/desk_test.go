@@ -591,3 +591,29 @@ func TestRetentionSetting(t *testing.T) {
 	_, err = o.lookUp(made.GetCode())
 	refused(t, err, registryv1.ErrorReason_RESOURCE_NOT_FOUND)
 }
+
+// Requests that were kept before there were threads, kinds and times have them.
+func TestRequestsOfBefore(t *testing.T) {
+	o := open(t)
+	m := o.ask(question())
+	key := store.LocalKey{Area: "requests", ID: m.name[strings.LastIndexByte(m.name, '/')+1:]}
+	_, err := o.store.Commit(t.Context(), store.Request{}, nil, func(r store.Reader, _ store.Stamp) (store.Outcome, error) {
+		value, err := o.vault.Open(key, r.Local(key))
+		must(t, err)
+		request := &deskv1.Request{}
+		must(t, proto.Unmarshal(value[16:], request))
+		request.Kind, request.PreferredChannel, request.DueDate = 0, 0, nil
+		request.State, request.Answers = deskv1.Request_TAKEN, []*deskv1.Answer{{Text: "Ci servono due giorni.", Author: account, CreateTime: request.GetCreateTime()}}
+		body, err := proto.Marshal(request)
+		must(t, err)
+		sealed, err := o.vault.Seal(key, append(value[:16:16], body...))
+		return store.Outcome{Local: []store.LocalPut{{Key: key, Value: sealed}}}, err
+	})
+	must(t, err)
+	got, err := m.write("Va bene.")
+	must(t, err)
+	if len(got.GetMessages()) != 2 || got.GetMessages()[0].GetSide() != deskv1.Message_DESK || len(got.GetAnswers()) != 1 ||
+		got.GetKind() != deskv1.Request_INFORMATION || got.GetPreferredChannel() != deskv1.Request_CODE_ONLY || got.GetDueDate().GetDay() != 30 {
+		t.Errorf("it is %v", got)
+	}
+}
