@@ -3,6 +3,7 @@ package desk_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,6 +74,8 @@ type office struct {
 	store *store.Store
 	vault *vault.Vault
 	dir   string
+	// lose makes the next commit fail, as when the process is killed in it.
+	lose atomic.Bool
 }
 
 const (
@@ -93,8 +97,15 @@ func openWith(t testing.TB, settings desk.Settings) *office {
 func openIn(t testing.TB, dir string, c *clock, settings desk.Settings) *office {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	o := &office{t: t, clock: c, dir: dir}
 	s, err := store.Open(store.Options{
 		Path: filepath.Join(dir, "registry.db"), ServerID: "marsala", Comune: "marsala", Now: c.Now, NoSync: true, Logger: log,
+		BeforeCommit: func() error {
+			if o.lose.Load() {
+				return errors.New("killed")
+			}
+			return nil
+		},
 	})
 	must(t, err)
 	t.Cleanup(func() { _ = s.Close() })
@@ -102,7 +113,8 @@ func openIn(t testing.TB, dir string, c *clock, settings desk.Settings) *office 
 	must(t, err)
 	d, err := desk.Open(t.Context(), desk.Options{Store: s, Vault: v, Comune: "marsala", Logger: log, Settings: settings})
 	must(t, err)
-	return &office{Desk: d, t: t, clock: c, store: s, vault: v, dir: dir}
+	o.Desk, o.store, o.vault = d, s, v
+	return o
 }
 
 // anyone and clerk are the contexts of calls.
@@ -615,5 +627,44 @@ func TestRequestsOfBefore(t *testing.T) {
 	if len(got.GetMessages()) != 2 || got.GetMessages()[0].GetSide() != deskv1.Message_DESK || len(got.GetAnswers()) != 1 ||
 		got.GetKind() != deskv1.Request_INFORMATION || got.GetPreferredChannel() != deskv1.Request_CODE_ONLY || got.GetDueDate().GetDay() != 30 {
 		t.Errorf("it is %v", got)
+	}
+}
+
+// Killed before the request is on the disk, it is not there, and asking again
+// makes it; killed after that, asking again finds it, with its code and files.
+func TestKilledWhileAsked(t *testing.T) {
+	dir, c := t.TempDir(), &clock{now: time.Now()}
+	call := &deskv1.CreateRequestRequest{
+		Parent: parent, Request: question(), RequestId: uuid.NewString(),
+		Attachments: []*deskv1.AttachedFile{{FileName: "foglio", Data: []byte("un foglio")}},
+	}
+	o := openIn(t, dir, c, desk.Settings{})
+	empty := o.localEntries()
+	o.lose.Store(true)
+	if _, err := o.CreateRequest(anyone(t), call); err == nil {
+		t.Fatal("a request that is not on the disk was acknowledged")
+	}
+	_ = o.store.Close() // says what is wrong with it
+	var codes []string
+	for range 3 {
+		o = openIn(t, dir, c, desk.Settings{})
+		if len(codes) == 0 {
+			if diff := cmp.Diff(empty, o.localEntries()); diff != "" {
+				t.Errorf("something was kept:\n%s", diff)
+			}
+		}
+		made, err := o.CreateRequest(anyone(t), call)
+		must(t, err)
+		codes = append(codes, made.GetCode())
+		name := made.GetRequest().GetAttachments()[0].GetName()
+		file, err := o.LookUpRequestAttachment(anyone(t), &deskv1.LookUpRequestAttachmentRequest{Parent: parent, Code: made.GetCode(), Attachment: name})
+		must(t, err)
+		if string(file.GetData()) != "un foglio" || len(o.told()) != 1 {
+			t.Errorf("the file has %q, the log %d entries", file.GetData(), len(o.told()))
+		}
+		must(t, o.store.Close())
+	}
+	if codes[0] != codes[1] || codes[1] != codes[2] {
+		t.Errorf("the codes are %v", codes)
 	}
 }
