@@ -17,9 +17,12 @@ var files embed.FS
 
 // Guide makes the pages.
 type Guide struct {
-	pages    *site.Section
-	search   registryv1.SearchServiceClient
-	services registryv1.ServiceServiceClient
+	pages         *site.Section
+	search        registryv1.SearchServiceClient
+	services      registryv1.ServiceServiceClient
+	locations     registryv1.LocationServiceClient
+	organizations registryv1.OrganizationServiceClient
+	documents     registryv1.DocumentServiceClient
 }
 
 // New makes the pages over a connection to the server behind the gateway.
@@ -28,12 +31,19 @@ func New(s *site.Site, conn grpc.ClientConnInterface) (*Guide, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Guide{pages: pages, search: registryv1.NewSearchServiceClient(conn), services: registryv1.NewServiceServiceClient(conn)}, nil
+	return &Guide{
+		pages: pages, search: registryv1.NewSearchServiceClient(conn), services: registryv1.NewServiceServiceClient(conn),
+		locations: registryv1.NewLocationServiceClient(conn), organizations: registryv1.NewOrganizationServiceClient(conn),
+		documents: registryv1.NewDocumentServiceClient(conn),
+	}, nil
 }
 
 // Handlers are the pages by their pattern.
 func (g *Guide) Handlers() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/{$}": g.pages.Handle(g.home),
+		"/{$}":                   g.pages.Handle(g.home),
+		"/servizi/{$}":           g.pages.Handle(g.results),
+		"/servizi/{comune}/{id}": g.pages.Handle(g.card),
+		"/la-mia-lista/{$}":      g.pages.Handle(g.list),
 	}
 }

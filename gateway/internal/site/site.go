@@ -248,3 +248,14 @@ func (s *Site) title(l wording.Language, known Comuni) string {
 
 // Wants tells whether a client asks for a page rather than for data.
 func Wants(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+
+// Knows tells whether a message exists.
+func (r *Request) Knows(id string) bool { return r.site.words.Has(id) }
+
+// Code says a value of a closed list in the language of the request.
+func (r *Request) Code(list, code string) string { return r.site.code(r.Language, list, code) }
+
+// In says a message in a language of its own: an easy-to-read text is Italian on every page.
+func (r *Request) In(l wording.Language, id string, values ...any) string {
+	return r.site.say(l, id, values...)
+}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"strings"
 	"time"
 
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/wording"
+	"cidsistem.example/proto/gen/registryv1"
 )
 
 // A view is what the frame shows around a page.
@@ -88,8 +90,10 @@ func (v *view) LinkedJSON() (template.JS, error) {
 // functions are what templates can call; words and addresses are in the language.
 func (s *Site) functions(l wording.Language) template.FuncMap {
 	return template.FuncMap{
-		"t":     func(id string, values ...any) (string, error) { return s.words.Say(l, id, values...) },
-		"n":     func(id string, count any, values ...any) (string, error) { return s.words.Count(l, id, whole(count), values...) },
+		"t": func(id string, values ...any) (string, error) { return s.words.Say(l, id, values...) },
+		"n": func(id string, count any, values ...any) (string, error) {
+			return s.words.Count(l, id, whole(count), values...)
+		},
 		"has":   s.words.Has,
 		"lang":  func() wording.Language { return l },
 		"dir":   l.Direction,
@@ -99,11 +103,18 @@ func (s *Site) functions(l wording.Language) template.FuncMap {
 		"query": query,
 		"list":  func(values ...any) []any { return values },
 		"dict":  dict,
-		"loc":   func(text any) template.HTML { return Inline(l, localized(text)) },
-		"prose": func(text any) template.HTML { return Prose(l, localized(text)) },
-		"plain": func(text any) string { return In(l, localized(text)).Text },
-		"date":  func(value any) string { return s.date(l, value) },
-		"day":   func(value any) string { return s.day(l, value) },
+		"lines": func(text string) []string { return strings.Split(text, "\n") },
+		// Pages of records, by their names.
+		"servicePath":  func(name string) string { return recordPath("/servizi/", name) },
+		"bodyPath":     func(name string) string { return recordPath("/enti/", name) },
+		"placePath":    func(name string) string { return recordPath("/luoghi/", name) },
+		"documentPath": func(name string) string { return recordPath("/documenti/", name) },
+		"weekday":      func(day registryv1.Weekday) int { return int(day) },
+		"loc":          func(text any) template.HTML { return Inline(l, localized(text)) },
+		"prose":        func(text any) template.HTML { return Prose(l, localized(text)) },
+		"plain":        func(text any) string { return In(l, localized(text)).Text },
+		"date":         func(value any) string { return s.date(l, value) },
+		"day":          func(value any) string { return s.day(l, value) },
 		"moment": func(t time.Time) string {
 			return s.say(l, "date.moment", "Date", s.date(l, t), "Time", t.In(Rome).Format("15:04"))
 		},
@@ -112,6 +123,15 @@ func (s *Site) functions(l wording.Language) template.FuncMap {
 		"code":  func(list, code any) string { return s.code(l, fmt.Sprint(list), fmt.Sprint(code)) },
 		"tag":   func(tag string) string { return s.languageName(l, tag) },
 	}
+}
+
+// recordPath is the page of a record: comuni/marsala/services/asacom is at /servizi/marsala/asacom.
+func recordPath(section, name string) string {
+	parts := strings.Split(name, "/")
+	if len(parts) != 4 {
+		return section
+	}
+	return section + parts[1] + "/" + parts[3]
 }
 
 func whole(value any) int {

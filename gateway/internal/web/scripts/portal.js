@@ -17,3 +17,11 @@ menu?.addEventListener("keydown", (event) => {
 
 // After a form was refused, the summary of what is wrong is read first.
 document.querySelector("[data-focus]")?.focus();
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+// What can be opened is opened on paper.
+addEventListener("beforeprint", () => document.querySelectorAll("main details:not([open])").forEach((one) => { one.open = true; one.dataset.printed = ""; }));
+addEventListener("afterprint", () => document.querySelectorAll("[data-printed]").forEach((one) => { one.open = false; delete one.dataset.printed; }));

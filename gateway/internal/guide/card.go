@@ -1,0 +1,313 @@
+package guide
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+
+	"cidsistem.example/gateway/internal/hours"
+	"cidsistem.example/gateway/internal/site"
+	"cidsistem.example/gateway/internal/wording"
+	"cidsistem.example/proto/gen/registryv1"
+)
+
+// overdueAfter is the age of a record's source from which it is shown as old, where nobody has said when it must be verified.
+const overdueAfter = 18 * 30 * 24 * time.Hour
+
+// A card is what the page of a service shows.
+type card struct {
+	*registryv1.Service
+	Comune site.Comune
+	ID     string
+	// Easy is whether the easy-to-read version is shown, HasEasy whether there is one.
+	Easy, HasEasy bool
+	EasyParts     []easyPart
+	Mark          site.Mark
+	// State in lower case, as messages have it.
+	State string
+	// Overdue: it should have been verified again by now.
+	Overdue bool
+	// Office answers for the service.
+	Office *registryv1.Organization
+	// Places with their hours.
+	Places []place
+	// Hours of the service itself.
+	Hours *schedule
+	// Temporary is where it works meanwhile.
+	Temporary *registryv1.Location
+	Providers []provider
+	Documents []*registryv1.Document
+	Related   []*registryv1.Service
+	// Questions that tell whether the service fits; nil when no criterion can be asked.
+	Questions *questions
+	// Criteria are grouped: those of one group are alternatives.
+	Criteria [][]criterion
+	// QR is the address of the page, to be printed.
+	QR template.HTML
+	// Address of the page.
+	Address string
+}
+
+type easyPart struct{ Title, Text string }
+
+// A place of a service.
+type place struct {
+	*registryv1.Location
+	Path  string
+	Hours *schedule
+	Note  *registryv1.LocalizedText
+	// Steps of who goes there: what is known of the way in.
+	Accessibility []fact
+}
+
+type fact struct{ Label, Value string }
+
+type provider struct {
+	*registryv1.Provision
+	Organization *registryv1.Organization
+	Path         string
+}
+
+// A schedule as a page says it.
+type schedule struct {
+	Week        []hours.Day
+	Today       hours.Day
+	OpenUntil   string
+	Next        hours.Day
+	HasNext     bool
+	Appointment bool
+	Note        *registryv1.LocalizedText
+	Monthly     []*registryv1.MonthlyHours
+}
+
+func newSchedule(s *registryv1.Schedule, now time.Time) *schedule {
+	if !hours.Known(s) && !s.GetAppointmentOnly() && s.GetNote() == nil {
+		return nil
+	}
+	shown := &schedule{Appointment: s.GetAppointmentOnly(), Note: s.GetNote(), Monthly: s.GetMonthly()}
+	if hours.Known(s) {
+		shown.Week = hours.Week(s, now)
+		shown.Today = shown.Week[0]
+		shown.OpenUntil, _ = hours.Open(s, now)
+		shown.Next, shown.HasNext = hours.Next(s, now)
+	}
+	return shown
+}
+
+func (g *Guide) card(r *site.Request) (*site.Page, error) {
+	comune, id := r.PathValue("comune"), r.PathValue("id")
+	if !isSlug(comune) || !isSlug(id) {
+		return nil, site.ErrNoPage
+	}
+	service, err := g.services.GetService(r.Upstream(), &registryv1.GetServiceRequest{Name: "comuni/" + comune + "/services/" + id})
+	if err != nil {
+		return nil, err
+	}
+	c := g.fill(r, service)
+	c.Easy = c.HasEasy && r.URL.Query().Get("lettura") == "facile"
+	query := ""
+	if c.Easy {
+		query = "lettura=facile"
+	}
+	return &site.Page{
+		Template: "card", Title: site.In(r.Language, service.GetTitle()).Text, Description: site.In(r.Language, service.GetSummary()).Text,
+		Crumbs: []site.Link{{Path: "/servizi/", Text: r.Say("nav.services")}, {Path: "/servizi/?comune=" + comune, Text: c.Comune.Title}},
+		Data:   c, Linked: c.linked(r), Scripts: []string{"eligibility.js", "list.js"}, Query: query,
+	}, nil
+}
+
+// fill gathers what belongs to a service. What cannot be read is left out.
+func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
+	ctx, now := r.Upstream(), time.Now().In(site.Rome)
+	slug, _, _ := strings.Cut(strings.TrimPrefix(service.GetName(), "comuni/"), "/")
+	c := &card{
+		Service: service, ID: listed(service.GetName()), State: strings.ToLower(service.GetStatus().GetState().String()),
+		Overdue: overdue(service.GetProvenance(), now), Hours: newSchedule(service.GetHours(), now),
+		Mark: site.Translated(r.Language, texts(service)...), Address: r.BaseURL() + cardPath(service.GetName()),
+	}
+	if comune, ok := r.Comuni().Of(slug); ok {
+		c.Comune = comune
+	} else {
+		c.Comune = site.Comune{Slug: slug, Title: slug}
+	}
+	c.QR = qrCode(c.Address)
+	c.EasyParts = easyParts(r, service)
+	c.HasEasy = len(c.EasyParts) > 0
+	c.Criteria, c.Questions = criteria(r, service)
+
+	organizations := []string{service.GetResponsibleOrganization()}
+	for _, provision := range service.GetProvisions() {
+		organizations = append(organizations, provision.GetOrganization())
+	}
+	bodies := readAll(ctx, organizations, func(ctx context.Context, name string) (*registryv1.Organization, error) {
+		return g.organizations.GetOrganization(ctx, &registryv1.GetOrganizationRequest{Name: name})
+	})
+	locations := []string{service.GetStatus().GetTemporaryLocation()}
+	for _, one := range service.GetPlaces() {
+		locations = append(locations, one.GetLocation())
+	}
+	for _, channel := range service.GetAccess() {
+		locations = append(locations, channel.GetLocation())
+	}
+	spots := readAll(ctx, locations, func(ctx context.Context, name string) (*registryv1.Location, error) {
+		return g.locations.GetLocation(ctx, &registryv1.GetLocationRequest{Name: name})
+	})
+	c.Office = bodies[service.GetResponsibleOrganization()]
+	c.Temporary = spots[service.GetStatus().GetTemporaryLocation()]
+	for _, provision := range service.GetProvisions() {
+		c.Providers = append(c.Providers, provider{provision, bodies[provision.GetOrganization()], "/enti/" + listed(provision.GetOrganization())})
+	}
+	shown := map[string]bool{}
+	for _, one := range service.GetPlaces() {
+		location := spots[one.GetLocation()]
+		if location == nil || !hours.Holds(one.GetValidity(), now) {
+			continue
+		}
+		shown[location.GetName()] = true
+		timetable := newSchedule(one.GetHours(), now)
+		if timetable == nil {
+			timetable = newSchedule(location.GetOpening(), now)
+		}
+		c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), timetable, one.GetNote(), accessibility(r, location)})
+	}
+	for _, channel := range service.GetAccess() {
+		if location := spots[channel.GetLocation()]; location != nil && !shown[location.GetName()] {
+			shown[location.GetName()] = true
+			c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), newSchedule(location.GetOpening(), now), nil, accessibility(r, location)})
+		}
+	}
+	papers := readAll(ctx, service.GetDocuments(), func(ctx context.Context, name string) (*registryv1.Document, error) {
+		return g.documents.GetDocument(ctx, &registryv1.GetDocumentRequest{Name: name})
+	})
+	for _, name := range service.GetDocuments() {
+		if paper := papers[name]; paper != nil {
+			c.Documents = append(c.Documents, paper)
+		}
+	}
+	others := g.read(r, service.GetRelatedServices())
+	for _, name := range service.GetRelatedServices() {
+		if other := others[name]; other != nil {
+			c.Related = append(c.Related, other)
+		}
+	}
+	return c
+}
+
+// overdue tells whether a record should have been verified again by now: its date says so, or its source is old.
+func overdue(p *registryv1.Provenance, now time.Time) bool {
+	if due := p.GetVerifyByTime(); due != nil {
+		return due.AsTime().Before(now)
+	}
+	if verified := p.GetVerifyTime(); verified != nil {
+		return now.Sub(verified.AsTime()) > overdueAfter
+	}
+	if as := p.GetAsOf(); as != nil {
+		return now.Sub(time.Date(int(as.GetYear()), time.Month(max(as.GetMonth(), 1)), int(max(as.GetDay(), 1)), 0, 0, 0, 0, time.UTC)) > overdueAfter
+	}
+	return true
+}
+
+// texts of a card, to say how much of it is translated.
+func texts(s *registryv1.Service) []*registryv1.LocalizedText {
+	all := []*registryv1.LocalizedText{
+		s.GetTitle(), s.GetSummary(), s.GetDescription(), s.GetAddressedTo(), s.GetHowTo(), s.GetNeededNote(), s.GetObtainedNote(), s.GetTimesNote(),
+		s.GetConditions(), s.GetStatus().GetReason(),
+	}
+	for _, item := range s.GetNeeded() {
+		all = append(all, item.GetTitle())
+	}
+	for _, item := range s.GetObtained() {
+		all = append(all, item.GetTitle())
+	}
+	for _, criterion := range s.GetEligibility() {
+		all = append(all, criterion.GetStatement())
+	}
+	return all
+}
+
+// easyParts are the parts of a card that have an easy-to-read version of their present text. It is Italian.
+func easyParts(r *site.Request, s *registryv1.Service) []easyPart {
+	var parts []easyPart
+	for _, one := range []struct {
+		id   string
+		text *registryv1.LocalizedText
+	}{
+		{"easy.what", s.GetSummary()},
+		{"easy.more", s.GetDescription()},
+		{"easy.who", s.GetAddressedTo()},
+		{"easy.how", s.GetHowTo()},
+		{"easy.needed", s.GetNeededNote()},
+		{"easy.obtained", s.GetObtainedNote()},
+		{"easy.times", s.GetTimesNote()},
+		{"easy.rules", s.GetConditions()},
+	} {
+		if text, ok := site.Easy(one.text); ok {
+			parts = append(parts, easyPart{r.In(wording.Italian, one.id), text})
+		}
+	}
+	return parts
+}
+
+// accessibility says what is known of the way into a place, with its measures. What is not known is not said.
+func accessibility(r *site.Request, location *registryv1.Location) []fact {
+	a := location.GetAccessibility()
+	if a == nil {
+		return nil
+	}
+	var facts []fact
+	add := func(id, value string) { facts = append(facts, fact{r.Say("access." + id), value}) }
+	yesNo := func(id string, value *bool) {
+		if value != nil {
+			add(id, r.Code("answer", fmt.Sprint(*value)))
+		}
+	}
+	add("wheelchair", r.Code("accessibility", a.GetWheelchair().String()))
+	if a.EntranceSteps != nil {
+		add("steps", r.Count("access.stepCount", int(a.GetEntranceSteps())))
+	}
+	if a.StepHeightMm != nil {
+		add("stepHeight", r.Say("access.centimetres", "Value", tenths(r.Language, a.GetStepHeightMm())))
+	}
+	yesNo("ramp", a.Ramp)
+	if a.RampSlopePercent != nil {
+		add("slope", strings.ReplaceAll(fmt.Sprintf("%g %%", a.GetRampSlopePercent()), ".", decimal(r.Language)))
+	}
+	if a.DoorWidthMm != nil {
+		add("door", r.Say("access.centimetres", "Value", tenths(r.Language, a.GetDoorWidthMm())))
+	}
+	yesNo("lift", a.Lift)
+	if a.LiftDoorWidthMm != nil {
+		add("liftDoor", r.Say("access.centimetres", "Value", tenths(r.Language, a.GetLiftDoorWidthMm())))
+	}
+	yesNo("toilet", a.AccessibleToilet)
+	yesNo("parking", a.ReservedParking)
+	if a.ParkingDistanceM != nil {
+		add("parkingDistance", r.Say("access.metres", "Value", a.GetParkingDistanceM()))
+	}
+	yesNo("tactile", a.TactileGuidance)
+	yesNo("loop", a.InductionLoop)
+	if a.GetSignLanguageNote() != "" {
+		add("sign", a.GetSignLanguageNote())
+	}
+	yesNo("quiet", a.QuietSpace)
+	yesNo("pictograms", a.PictogramSigns)
+	yesNo("animals", a.AssistanceAnimals)
+	return facts
+}
+
+// tenths writes millimetres as centimetres.
+func tenths(l wording.Language, millimetres int32) string {
+	if millimetres%10 == 0 {
+		return fmt.Sprint(millimetres / 10)
+	}
+	return fmt.Sprintf("%d%s%d", millimetres/10, decimal(l), millimetres%10)
+}
+
+func decimal(l wording.Language) string {
+	if l == wording.English {
+		return "."
+	}
+	return ","
+}
