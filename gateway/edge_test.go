@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -341,19 +342,31 @@ func TestPages(t *testing.T) {
 	if home.status != 200 || home.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("%d %v", home.status, home.header)
 	}
-	for _, want := range []string{`<html lang="it">`, `href="/docs/"`, `href="/v1/search?q=trasporto"`, `href="/v1/nodes"`, `href="/status"`, `href="/style.css"`} {
+	for _, want := range []string{`<html lang="it" dir="ltr">`, `href="/docs/"`, `action="/servizi/"`, `href="/ar/"`, `rel="canonical" href="` + s.base + `/"`} {
 		if !strings.Contains(string(home.body), want) {
 			t.Errorf("the page has no %s", want)
 		}
 	}
-	if strings.Contains(string(home.body), "://") {
-		t.Error("the page names another site")
+	if others := strings.Count(string(home.body), "://") - strings.Count(string(home.body), s.base+"/"); others != 0 {
+		t.Errorf("the page names other sites %d times", others)
 	}
 	if again := s.send("GET", "/", "", "If-None-Match: "+home.header.Get("ETag")); again.status != 304 {
 		t.Errorf("the same page again: %d", again.status)
 	}
-	if style := s.send("GET", "/style.css", ""); style.status != 200 || !strings.HasPrefix(style.header.Get("Content-Type"), "text/css") {
-		t.Errorf("style sheet: %d %v", style.status, style.header)
+	for _, file := range regexp.MustCompile(`/risorse/[a-z0-9.-]+`).FindAllString(string(home.body), -1) {
+		if got := s.send("GET", file, ""); got.status != 200 || !strings.Contains(got.header.Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: %d %v", file, got.status, got.header)
+		}
+	}
+	arabic := s.send("GET", "/ar/servizi/", "", "Accept: text/html")
+	if arabic.status != 200 || !strings.Contains(string(arabic.body), `<html lang="ar" dir="rtl">`) || arabic.header.Get("Content-Language") != "ar" {
+		t.Errorf("in Arabic: %d %v", arabic.status, arabic.header)
+	}
+	if missing := s.send("GET", "/fr/nulla", "", "Accept: text/html"); missing.status != 404 || !strings.Contains(string(missing.body), `<html lang="fr"`) || missing.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("a page that is not there: %d %v", missing.status, missing.header)
+	}
+	if missing := s.send("GET", "/nulla", ""); missing.header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("for a program: %v", missing.header)
 	}
 	if icon := s.send("GET", "/icon.svg", ""); icon.status != 200 || icon.header.Get("Content-Type") != "image/svg+xml" {
 		t.Errorf("icon: %d %v", icon.status, icon.header)

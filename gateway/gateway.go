@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"cidsistem.example/gateway/internal/apidoc"
+	"cidsistem.example/gateway/internal/directory"
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/guide"
 	"cidsistem.example/gateway/internal/pages"
@@ -149,30 +150,19 @@ func (g *Gateway) site(options Options, sessions *edge.Sessions) (http.Handler, 
 	docs := apidoc.Handler()
 	mux.Handle("/openapi.json", docs)
 	mux.Handle("/docs/", docs)
-	all, err := pages.Handlers()
+	all, err := pages.Handlers(portal)
 	if err != nil {
 		return nil, err
 	}
-	for path, page := range all {
-		name := path
-		if strings.HasPrefix(path, "/problems/") {
-			name = "/problems/"
-		}
-		if strings.HasSuffix(path, "/") {
-			path += "{$}"
-		}
-		mux.Handle(path, edge.Page(name, page))
+	for pattern, page := range all {
+		mux.Handle(pattern, edge.Page(named(pattern), page))
 	}
-	forms, err := signin.New(g.upstream, sessions)
+	forms, err := signin.New(portal, g.upstream, sessions)
 	if err != nil {
 		return nil, err
 	}
-	for path, page := range forms.Handlers() {
-		pattern := path
-		if strings.HasSuffix(path, "/") {
-			pattern += "{$}"
-		}
-		mux.Handle(pattern, edge.Named(path, page))
+	for pattern, page := range forms.Handlers() {
+		mux.Handle(pattern, edge.Named(named(pattern), page))
 	}
 	return site.InLanguage(mux), nil
 }
@@ -194,12 +184,22 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{services.Handlers()} {
+	people, err := directory.New(portal, g.upstream)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{services.Handlers(), people.Handlers()} {
 		for pattern, page := range handlers {
-			mux.Handle(pattern, edge.Page(strings.TrimSuffix(pattern, "{$}"), page))
+			mux.Handle(pattern, edge.Page(named(pattern), page))
 		}
 	}
 	return nil
+}
+
+// named is how logs and metrics call what a pattern matches.
+func named(pattern string) string {
+	pattern = strings.TrimSuffix(pattern, "{$}")
+	return strings.TrimSuffix(pattern, "{reason}")
 }
 
 // NewServer makes the HTTP server of a gateway, with the limits that only a server can keep. Its Shutdown ends streams too.

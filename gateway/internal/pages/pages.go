@@ -1,77 +1,51 @@
-// Package pages has the few pages that the gateway itself shows to people: the way in, and what each error means.
+// Package pages has the pages for people who write programs: what each error means, and who may call what.
 package pages
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
-	"html/template"
-	"io/fs"
 	"net/http"
 
 	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/proto/access"
 )
 
-//go:embed templates/*.html style.css icon.svg
+//go:embed templates/*.html icon.svg
 var files embed.FS
 
-const mediaTypeHTML = "text/html; charset=utf-8"
-
-// Handlers makes the handler of every page, by its path. The pages are rendered here, once.
-func Handlers() (map[string]http.Handler, error) {
-	shown := edge.Reasons()
-	all := map[string]http.Handler{}
-	add := func(path, name string, data any) error {
-		body, err := render(name, data)
-		if err != nil {
-			return fmt.Errorf("page %s: %w", path, err)
-		}
-		all[path] = edge.Document(mediaTypeHTML, body)
-		return nil
-	}
-	if err := add("/problems/", "problems.html", shown); err != nil {
+// Handlers makes the handler of every page, by its pattern.
+func Handlers(s *site.Site) (map[string]http.Handler, error) {
+	section, err := s.Section(files, "templates")
+	if err != nil {
 		return nil, err
 	}
 	rules, err := access.Table()
 	if err != nil {
 		return nil, fmt.Errorf("who may call what: %w", err)
 	}
-	if err := add("/permessi/", "access.html", rules); err != nil {
-		return nil, err
+	reasons := edge.Reasons()
+	errors := site.Link{Path: "/problems/", Text: "Errori spiegati"}
+	all := map[string]http.Handler{
+		"/problems/{$}": section.Handle(func(*site.Request) (*site.Page, error) {
+			return &site.Page{Template: "problems", Title: errors.Text, Data: reasons, Crumbs: []site.Link{}}, nil
+		}),
+		"/problems/{reason}": section.Handle(func(r *site.Request) (*site.Page, error) {
+			for _, reason := range reasons {
+				if reason.Slug == r.PathValue("reason") {
+					return &site.Page{Template: "problem", Title: reason.Title, Data: reason, Crumbs: []site.Link{errors}}, nil
+				}
+			}
+			return nil, site.ErrNoPage
+		}),
+		"/permessi/{$}": section.Handle(func(*site.Request) (*site.Page, error) {
+			return &site.Page{Template: "access", Title: "Chi può fare che cosa", Data: rules}, nil
+		}),
 	}
-	for _, reason := range shown {
-		if err := add("/problems/"+reason.Slug, "problem.html", reason); err != nil {
-			return nil, err
-		}
+	icon, err := files.ReadFile("icon.svg")
+	if err != nil {
+		return nil, fmt.Errorf("icon: %w", err)
 	}
-	for name, mediaType := range map[string]string{"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
-		file, err := files.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("file %s: %w", name, err)
-		}
-		all["/"+name] = edge.Document(mediaType, file)
-	}
+	all["/icon.svg"] = edge.Document("image/svg+xml", icon)
 	return all, nil
-}
-
-// Frame parses pages of another package inside the frame that all pages have.
-func Frame(from fs.FS, patterns ...string) (*template.Template, error) {
-	frame, err := template.ParseFS(files, "templates/frame.html")
-	if err != nil {
-		return nil, err
-	}
-	return frame.ParseFS(from, patterns...)
-}
-
-func render(name string, data any) ([]byte, error) {
-	page, err := template.ParseFS(files, "templates/frame.html", "templates/"+name)
-	if err != nil {
-		return nil, err
-	}
-	var body bytes.Buffer
-	if err := page.ExecuteTemplate(&body, "frame", data); err != nil {
-		return nil, err
-	}
-	return body.Bytes(), nil
 }

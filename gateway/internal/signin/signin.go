@@ -3,12 +3,10 @@
 package signin
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"embed"
 	"fmt"
-	"html/template"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,7 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"cidsistem.example/gateway/internal/edge"
-	"cidsistem.example/gateway/internal/pages"
+	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/federationv1"
 	"cidsistem.example/proto/gen/identityv1"
@@ -39,25 +37,25 @@ type Pages struct {
 	client   identityv1.SessionServiceClient
 	nodes    federationv1.FederationServiceClient
 	comuni   registryv1.ComuneServiceClient
-	template *template.Template
+	pages    *site.Section
 }
 
 // New makes the pages over a connection to the server behind the gateway.
-func New(conn grpc.ClientConnInterface, sessions *edge.Sessions) (*Pages, error) {
-	parsed, err := pages.Frame(files, "templates/*.html")
+func New(s *site.Site, conn grpc.ClientConnInterface, sessions *edge.Sessions) (*Pages, error) {
+	parsed, err := s.Section(files, "templates")
 	if err != nil {
 		return nil, fmt.Errorf("pages of signing in: %w", err)
 	}
 	return &Pages{
 		sessions: sessions, client: identityv1.NewSessionServiceClient(conn), nodes: federationv1.NewFederationServiceClient(conn),
-		comuni: registryv1.NewComuneServiceClient(conn), template: parsed,
+		comuni: registryv1.NewComuneServiceClient(conn), pages: parsed,
 	}, nil
 }
 
 // Handlers are the pages by their path.
 func (p *Pages) Handlers() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/accesso/":       p.form(p.show("signin"), p.signIn),
+		"/accesso/{$}":    p.form(p.show("signin"), p.signIn),
 		"/accesso/codice": p.form(p.show("signin"), p.answer),
 		// A comune's issuer, such as its proxy of SPID and CIE, sends the browser back to the second of these.
 		"/accesso/identita": p.form(p.beginOIDC, p.refusePost),
@@ -120,17 +118,17 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v view) {
 	if account, err := p.sessions.Account(r.Context()); err == nil && account != nil {
 		v.Name = account.GetDisplayName()
 	}
-	var body bytes.Buffer
-	if err := p.template.ExecuteTemplate(&body, "frame", v); err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
+	page, title := v.Page, "Accesso"
+	switch {
+	case v.Page == "invitation":
+		title = "Scelga la password"
+	case v.Page == "code":
+		title = "Ancora un passo"
+	case v.Name != "":
+		page, title = "signed", "Accesso effettuato"
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(max(v.status, http.StatusOK))
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body.Bytes()) // the browser may be gone
-	}
+	p.pages.Show(w, r, &site.Page{Template: page, Title: title, Data: v, Status: v.status, Hidden: true})
 }
 
 // known lists the nodes at which one can have an account, by the names of their comuni. One that a link names is among them: an

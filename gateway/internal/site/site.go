@@ -173,6 +173,11 @@ func (r *Request) Comuni() Comuni { return r.site.comuni.get(r.Context()) }
 // A Handler makes a page, or says why not.
 type Handler func(*Request) (*Page, error)
 
+// Show answers with a page.
+func (c *Section) Show(w http.ResponseWriter, r *http.Request, page *Page) {
+	c.site.answer(w, &Request{Request: r, Language: languageOf(r.Context()), site: c.site}, c, page)
+}
+
 // Handle makes an HTTP handler that answers with a page, and with an understandable one when something is wrong.
 func (c *Section) Handle(h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, plain *http.Request) {

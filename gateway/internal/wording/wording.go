@@ -116,6 +116,9 @@ func (w *Words) Count(l Language, id string, count int, values ...any) (string, 
 	if !w.Has(id) {
 		return "", fmt.Errorf("words: nothing is called %q", id)
 	}
+	if _, ok := w.plain[l][id]; !ok {
+		l = Italian
+	}
 	filled := gaps(values)
 	filled["Count"] = count
 	return w.bound[l].Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: filled, PluralCount: count})
