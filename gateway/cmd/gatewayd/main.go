@@ -44,6 +44,7 @@ func run(ctx context.Context, settings Settings) (err error) {
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	registry := telemetry.NewRegistry()
 	g, err := gateway.New(gateway.Options{
+		Identity:       gateway.Identity(settings.Portal),
 		Upstream:       conn,
 		Limits:         settings.Limits.laid(gateway.DefaultLimits()),
 		AllowedOrigins: settings.AllowedOrigins,

@@ -26,6 +26,8 @@ type Settings struct {
 	Upstream Upstream `yaml:"upstream"`
 	// TLS are the gateway's own certificate, key and authority, shown to the upstream.
 	TLS identity.Files `yaml:"tls"`
+	// Portal says who publishes the portal.
+	Portal Portal `yaml:"portal"`
 	// AllowedOrigins are sites whose pages may use the API, as https://host.
 	AllowedOrigins []string `yaml:"allowed_origins"`
 	// TrustedProxies are networks whose X-Forwarded-For is believed, as 10.0.0.0/8.
@@ -49,6 +51,19 @@ type Upstream struct {
 	Identity string `yaml:"identity" env:"CID_UPSTREAM_ID"`
 	// Insecure speaks plain text, which only a Unix socket and loopback allow.
 	Insecure bool `yaml:"insecure" env:"CID_UPSTREAM_INSECURE"`
+}
+
+// Portal says who publishes the portal.
+type Portal struct {
+	// Name of the portal; empty: that of its comune, else "CID SISTEM".
+	Name string `yaml:"name" env:"CID_PORTAL_NAME"`
+	// Owner is the body that answers for the portal; empty: "I comuni della rete CID".
+	Owner string `yaml:"owner" env:"CID_PORTAL_OWNER"`
+	// Email of the owner, for accessibility and privacy; empty: the contacts of the comuni are shown.
+	Email string `yaml:"email" env:"CID_PORTAL_EMAIL"`
+	// BaseURL is https://host without a slash at the end, for feeds, printed addresses and search engines; empty: the host that each
+	// request names.
+	BaseURL string `yaml:"base_url" env:"CID_PORTAL_URL"`
 }
 
 // Limits as they are written in the file.
@@ -104,6 +119,11 @@ func (s *Settings) Validate() error {
 	if !s.Upstream.Insecure {
 		if _, err := identity.ParseID(s.Upstream.Identity); err != nil {
 			problems = append(problems, fmt.Errorf("upstream.identity: %w", err))
+		}
+	}
+	if s.Portal.BaseURL != "" {
+		if err := edge.ValidOrigin(s.Portal.BaseURL); err != nil {
+			problems = append(problems, fmt.Errorf("portal.base_url: %w", err))
 		}
 	}
 	for _, origin := range s.AllowedOrigins {

@@ -8,7 +8,9 @@ import (
 	"cidsistem.example/proto/gen/registryv1"
 )
 
-func date(y, m, d int32) *registryv1.PartialDate { return &registryv1.PartialDate{Year: y, Month: m, Day: d} }
+func date(y, m, d int32) *registryv1.PartialDate {
+	return &registryv1.PartialDate{Year: y, Month: m, Day: d}
+}
 
 func TestOn(t *testing.T) {
 	rome, err := time.LoadLocation("Europe/Rome")
