@@ -1,0 +1,57 @@
+package record
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"cidsistem.example/gateway/internal/hours"
+	"cidsistem.example/gateway/internal/site"
+	"cidsistem.example/proto/gen/registryv1"
+)
+
+// Source is where a record comes from and how well it is known, for the shared part "source".
+type Source struct {
+	*registryv1.Provenance
+	// Name of the record, by which programs read it.
+	Name string
+	// Overdue: it should have been verified again by now.
+	Overdue bool
+	// Updated is when the record last changed.
+	Updated *timestamppb.Timestamp
+}
+
+// SourceOf a record at a moment.
+func SourceOf(name string, p *registryv1.Provenance, updated *timestamppb.Timestamp, now time.Time) Source {
+	due := p.GetVerifyByTime()
+	return Source{Provenance: p, Name: name, Overdue: due != nil && due.AsTime().Before(now), Updated: updated}
+}
+
+// Opening is what a schedule says at a moment, for the shared part "opening".
+type Opening struct {
+	*registryv1.Schedule
+	// Known is whether it says any hours.
+	Known bool
+	// Open is whether it is open now, Until what time.
+	Open  bool
+	Until string
+	// Next is the next day with hours, when it is closed now.
+	Next *hours.Day
+	// Week is today and the six days that follow.
+	Week []hours.Day
+}
+
+// OpeningOf a schedule at a moment.
+func OpeningOf(s *registryv1.Schedule, now time.Time) Opening {
+	now = now.In(site.Rome)
+	o := Opening{Schedule: s, Known: hours.Known(s)}
+	if !o.Known {
+		return o
+	}
+	o.Until, o.Open = hours.Open(s, now)
+	if next, ok := hours.Next(s, now); ok && !o.Open {
+		o.Next = &next
+	}
+	o.Week = hours.Week(s, now)
+	return o
+}
