@@ -77,7 +77,7 @@ func (s searchServer) Search(ctx context.Context, request *registryv1.SearchRequ
 	if err != nil {
 		return nil, err
 	}
-	merge(response, append(parts, own))
+	merge(response, append(parts, own), request.GetOrder())
 	if len(parts) > 0 {
 		response.Hits = cut(response.GetHits(), page)
 	}
@@ -155,8 +155,8 @@ func (s searchServer) askOwner(ctx context.Context, request *registryv1.SearchRe
 	}
 }
 
-// merge adds up several answers: hits by score, counts by sum.
-func merge(into *registryv1.SearchResponse, parts []*registryv1.SearchResponse) {
+// merge adds up several answers: hits in the order that is wanted, counts by sum.
+func merge(into *registryv1.SearchResponse, parts []*registryv1.SearchResponse, by registryv1.SearchRequest_Order) {
 	counts := map[string]map[string]int32{}
 	var order []string
 	into.Relaxed = true
@@ -182,6 +182,9 @@ func merge(into *registryv1.SearchResponse, parts []*registryv1.SearchResponse) 
 	into.Relaxed = into.GetRelaxed() && into.GetTotalSize() > 0
 	if len(parts) > 1 {
 		slices.SortStableFunc(into.GetHits(), func(a, b *registryv1.SearchHit) int {
+			if by == registryv1.SearchRequest_NEWEST_FIRST {
+				return cmp.Or(b.GetUpdateTime().AsTime().Compare(a.GetUpdateTime().AsTime()), strings.Compare(a.GetName(), b.GetName()))
+			}
 			return cmp.Or(cmp.Compare(b.GetScore(), a.GetScore()), strings.Compare(a.GetName(), b.GetName()))
 		})
 	}

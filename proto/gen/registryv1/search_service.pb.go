@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What comes first.
+type SearchRequest_Order int32
+
+const (
+	// BEST_FIRST.
+	SearchRequest_ORDER_UNSPECIFIED SearchRequest_Order = 0
+	// What matches best; without words by name.
+	SearchRequest_BEST_FIRST SearchRequest_Order = 1
+	// What changed last.
+	SearchRequest_NEWEST_FIRST SearchRequest_Order = 2
+)
+
+// Enum value maps for SearchRequest_Order.
+var (
+	SearchRequest_Order_name = map[int32]string{
+		0: "ORDER_UNSPECIFIED",
+		1: "BEST_FIRST",
+		2: "NEWEST_FIRST",
+	}
+	SearchRequest_Order_value = map[string]int32{
+		"ORDER_UNSPECIFIED": 0,
+		"BEST_FIRST":        1,
+		"NEWEST_FIRST":      2,
+	}
+)
+
+func (x SearchRequest_Order) Enum() *SearchRequest_Order {
+	p := new(SearchRequest_Order)
+	*p = x
+	return p
+}
+
+func (x SearchRequest_Order) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SearchRequest_Order) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_registry_v1_search_service_proto_enumTypes[0].Descriptor()
+}
+
+func (SearchRequest_Order) Type() protoreflect.EnumType {
+	return &file_cidsistem_registry_v1_search_service_proto_enumTypes[0]
+}
+
+func (x SearchRequest_Order) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SearchRequest_Order.Descriptor instead.
+func (SearchRequest_Order) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_registry_v1_search_service_proto_rawDescGZIP(), []int{0, 0}
+}
+
 // Request message for Search. Values inside a filter are alternatives, filters
 // together narrow. A code is the lower-case name of the enum value, or
 // scheme:code for a coded value.
@@ -82,7 +135,9 @@ type SearchRequest struct {
 	// A copy older than this is not used: the comune's node is asked, and the
 	// comune is unreachable when it is silent. Unset: the node is asked about a
 	// copy older than 10 seconds; when it is silent, the last known data stand.
-	MaxStaleness  *durationpb.Duration `protobuf:"bytes,34,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
+	MaxStaleness *durationpb.Duration `protobuf:"bytes,34,opt,name=max_staleness,json=maxStaleness,proto3" json:"max_staleness,omitempty"`
+	// What comes first.
+	Order         SearchRequest_Order `protobuf:"varint,35,opt,name=order,proto3,enum=cidsistem.registry.v1.SearchRequest_Order" json:"order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +338,13 @@ func (x *SearchRequest) GetMaxStaleness() *durationpb.Duration {
 		return x.MaxStaleness
 	}
 	return nil
+}
+
+func (x *SearchRequest) GetOrder() SearchRequest_Order {
+	if x != nil {
+		return x.Order
+	}
+	return SearchRequest_ORDER_UNSPECIFIED
 }
 
 // A record that was found.
@@ -874,7 +936,8 @@ var File_cidsistem_registry_v1_search_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_search_service_proto_rawDesc = "" +
 	"\n" +
-	"*cidsistem/registry/v1/search_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\t\n" +
+	"*cidsistem/registry/v1/search_service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a#cidsistem/registry/v1/reading.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\n" +
+	"\n" +
 	"\rSearchRequest\x12\x16\n" +
 	"\x01q\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x01q\x12<\n" +
 	"\x06comuni\x18\x02 \x03(\tB$\xbaH!\x92\x01\x1e\x10d\"\x1ar\x182\x16^[a-z][a-z0-9-]{1,62}$R\x06comuni\x121\n" +
@@ -905,7 +968,13 @@ const file_cidsistem_registry_v1_search_service_proto_rawDesc = "" +
 	"page_token\x18\x1f \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12\x16\n" +
 	"\x06facets\x18  \x01(\bR\x06facets\x12X\n" +
 	"\x0fread_preference\x18! \x01(\x0e2%.cidsistem.registry.v1.ReadPreferenceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0ereadPreference\x12H\n" +
-	"\rmax_staleness\x18\" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\fmaxStaleness\"\xc9\x03\n" +
+	"\rmax_staleness\x18\" \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\fmaxStaleness\x12J\n" +
+	"\x05order\x18# \x01(\x0e2*.cidsistem.registry.v1.SearchRequest.OrderB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05order\"@\n" +
+	"\x05Order\x12\x15\n" +
+	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"BEST_FIRST\x10\x01\x12\x10\n" +
+	"\fNEWEST_FIRST\x10\x02\"\xc9\x03\n" +
 	"\tSearchHit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
@@ -974,44 +1043,47 @@ func file_cidsistem_registry_v1_search_service_proto_rawDescGZIP() []byte {
 	return file_cidsistem_registry_v1_search_service_proto_rawDescData
 }
 
+var file_cidsistem_registry_v1_search_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_cidsistem_registry_v1_search_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_cidsistem_registry_v1_search_service_proto_goTypes = []any{
-	(*SearchRequest)(nil),              // 0: cidsistem.registry.v1.SearchRequest
-	(*SearchHit)(nil),                  // 1: cidsistem.registry.v1.SearchHit
-	(*FacetCodes)(nil),                 // 2: cidsistem.registry.v1.FacetCodes
-	(*Facet)(nil),                      // 3: cidsistem.registry.v1.Facet
-	(*FacetCount)(nil),                 // 4: cidsistem.registry.v1.FacetCount
-	(*SearchResponse)(nil),             // 5: cidsistem.registry.v1.SearchResponse
-	(*SuggestRequest)(nil),             // 6: cidsistem.registry.v1.SuggestRequest
-	(*SuggestResponse)(nil),            // 7: cidsistem.registry.v1.SuggestResponse
-	nil,                                // 8: cidsistem.registry.v1.SearchHit.FacetsEntry
-	(*SuggestResponse_Suggestion)(nil), // 9: cidsistem.registry.v1.SuggestResponse.Suggestion
-	(ReadPreference)(0),                // 10: cidsistem.registry.v1.ReadPreference
-	(*durationpb.Duration)(nil),        // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 12: google.protobuf.Timestamp
-	(*Coverage)(nil),                   // 13: cidsistem.registry.v1.Coverage
+	(SearchRequest_Order)(0),           // 0: cidsistem.registry.v1.SearchRequest.Order
+	(*SearchRequest)(nil),              // 1: cidsistem.registry.v1.SearchRequest
+	(*SearchHit)(nil),                  // 2: cidsistem.registry.v1.SearchHit
+	(*FacetCodes)(nil),                 // 3: cidsistem.registry.v1.FacetCodes
+	(*Facet)(nil),                      // 4: cidsistem.registry.v1.Facet
+	(*FacetCount)(nil),                 // 5: cidsistem.registry.v1.FacetCount
+	(*SearchResponse)(nil),             // 6: cidsistem.registry.v1.SearchResponse
+	(*SuggestRequest)(nil),             // 7: cidsistem.registry.v1.SuggestRequest
+	(*SuggestResponse)(nil),            // 8: cidsistem.registry.v1.SuggestResponse
+	nil,                                // 9: cidsistem.registry.v1.SearchHit.FacetsEntry
+	(*SuggestResponse_Suggestion)(nil), // 10: cidsistem.registry.v1.SuggestResponse.Suggestion
+	(ReadPreference)(0),                // 11: cidsistem.registry.v1.ReadPreference
+	(*durationpb.Duration)(nil),        // 12: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 13: google.protobuf.Timestamp
+	(*Coverage)(nil),                   // 14: cidsistem.registry.v1.Coverage
 }
 var file_cidsistem_registry_v1_search_service_proto_depIdxs = []int32{
-	10, // 0: cidsistem.registry.v1.SearchRequest.read_preference:type_name -> cidsistem.registry.v1.ReadPreference
-	11, // 1: cidsistem.registry.v1.SearchRequest.max_staleness:type_name -> google.protobuf.Duration
-	8,  // 2: cidsistem.registry.v1.SearchHit.facets:type_name -> cidsistem.registry.v1.SearchHit.FacetsEntry
-	12, // 3: cidsistem.registry.v1.SearchHit.update_time:type_name -> google.protobuf.Timestamp
-	12, // 4: cidsistem.registry.v1.SearchHit.verify_time:type_name -> google.protobuf.Timestamp
-	4,  // 5: cidsistem.registry.v1.Facet.counts:type_name -> cidsistem.registry.v1.FacetCount
-	1,  // 6: cidsistem.registry.v1.SearchResponse.hits:type_name -> cidsistem.registry.v1.SearchHit
-	3,  // 7: cidsistem.registry.v1.SearchResponse.facets:type_name -> cidsistem.registry.v1.Facet
-	13, // 8: cidsistem.registry.v1.SearchResponse.coverage:type_name -> cidsistem.registry.v1.Coverage
-	9,  // 9: cidsistem.registry.v1.SuggestResponse.suggestions:type_name -> cidsistem.registry.v1.SuggestResponse.Suggestion
-	2,  // 10: cidsistem.registry.v1.SearchHit.FacetsEntry.value:type_name -> cidsistem.registry.v1.FacetCodes
-	0,  // 11: cidsistem.registry.v1.SearchService.Search:input_type -> cidsistem.registry.v1.SearchRequest
-	6,  // 12: cidsistem.registry.v1.SearchService.Suggest:input_type -> cidsistem.registry.v1.SuggestRequest
-	5,  // 13: cidsistem.registry.v1.SearchService.Search:output_type -> cidsistem.registry.v1.SearchResponse
-	7,  // 14: cidsistem.registry.v1.SearchService.Suggest:output_type -> cidsistem.registry.v1.SuggestResponse
-	13, // [13:15] is the sub-list for method output_type
-	11, // [11:13] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	11, // 0: cidsistem.registry.v1.SearchRequest.read_preference:type_name -> cidsistem.registry.v1.ReadPreference
+	12, // 1: cidsistem.registry.v1.SearchRequest.max_staleness:type_name -> google.protobuf.Duration
+	0,  // 2: cidsistem.registry.v1.SearchRequest.order:type_name -> cidsistem.registry.v1.SearchRequest.Order
+	9,  // 3: cidsistem.registry.v1.SearchHit.facets:type_name -> cidsistem.registry.v1.SearchHit.FacetsEntry
+	13, // 4: cidsistem.registry.v1.SearchHit.update_time:type_name -> google.protobuf.Timestamp
+	13, // 5: cidsistem.registry.v1.SearchHit.verify_time:type_name -> google.protobuf.Timestamp
+	5,  // 6: cidsistem.registry.v1.Facet.counts:type_name -> cidsistem.registry.v1.FacetCount
+	2,  // 7: cidsistem.registry.v1.SearchResponse.hits:type_name -> cidsistem.registry.v1.SearchHit
+	4,  // 8: cidsistem.registry.v1.SearchResponse.facets:type_name -> cidsistem.registry.v1.Facet
+	14, // 9: cidsistem.registry.v1.SearchResponse.coverage:type_name -> cidsistem.registry.v1.Coverage
+	10, // 10: cidsistem.registry.v1.SuggestResponse.suggestions:type_name -> cidsistem.registry.v1.SuggestResponse.Suggestion
+	3,  // 11: cidsistem.registry.v1.SearchHit.FacetsEntry.value:type_name -> cidsistem.registry.v1.FacetCodes
+	1,  // 12: cidsistem.registry.v1.SearchService.Search:input_type -> cidsistem.registry.v1.SearchRequest
+	7,  // 13: cidsistem.registry.v1.SearchService.Suggest:input_type -> cidsistem.registry.v1.SuggestRequest
+	6,  // 14: cidsistem.registry.v1.SearchService.Search:output_type -> cidsistem.registry.v1.SearchResponse
+	8,  // 15: cidsistem.registry.v1.SearchService.Suggest:output_type -> cidsistem.registry.v1.SuggestResponse
+	14, // [14:16] is the sub-list for method output_type
+	12, // [12:14] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_cidsistem_registry_v1_search_service_proto_init() }
@@ -1025,13 +1097,14 @@ func file_cidsistem_registry_v1_search_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cidsistem_registry_v1_search_service_proto_rawDesc), len(file_cidsistem_registry_v1_search_service_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_cidsistem_registry_v1_search_service_proto_goTypes,
 		DependencyIndexes: file_cidsistem_registry_v1_search_service_proto_depIdxs,
+		EnumInfos:         file_cidsistem_registry_v1_search_service_proto_enumTypes,
 		MessageInfos:      file_cidsistem_registry_v1_search_service_proto_msgTypes,
 	}.Build()
 	File_cidsistem_registry_v1_search_service_proto = out.File

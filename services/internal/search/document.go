@@ -3,9 +3,11 @@ package search
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/blevesearch/bleve/v2/document"
 	"google.golang.org/protobuf/proto"
@@ -22,6 +24,7 @@ const (
 	textField    = "text"    // every word, as written but folded
 	nameField    = "title"   // the words of titles and keywords, for Suggest
 	meaningField = "meaning" // the meanings of the everyday words and official terms in the text
+	newestField  = "newest"  // when the record changed, the last first
 	facetField   = "facet"   // facet=code, comuni=slug, kinds=collection
 	readerField  = "reader"  // the visibilities whose readers see the record
 
@@ -29,6 +32,14 @@ const (
 	keywordField = "keyword" // stored: each text of the role KEYWORD
 	passageField = "passage" // stored: each further text, for snippets
 )
+
+// newestTerm is a text that sorts before those of earlier times.
+func newestTerm(t time.Time) string {
+	if t.IsZero() {
+		return strings.Repeat("f", 16)
+	}
+	return fmt.Sprintf("%016x", math.MaxInt64-t.UnixNano())
+}
 
 // The facets that every record has.
 const (
@@ -88,6 +99,7 @@ func documentOf(change Change) (*document.Document, error) {
 	d.AddField(newTermsField(meaningField, content.meanings))
 	d.AddField(newCodesField(facetField, content.codes))
 	d.AddField(newCodesField(readerField, readersOf(record.Visibility())))
+	d.AddField(newCodesField(newestField, []string{newestTerm(record.UpdateTime())}))
 	d.AddField(newStoredField(hitField, stored))
 	for _, keyword := range content.keywords {
 		d.AddField(newStoredField(keywordField, []byte(keyword)))

@@ -216,3 +216,58 @@ func (s snapshot) walk(of records, wanted int) ([]ranked, error) {
 	}
 	return first, nil
 }
+
+// newest lists the records of a set that changed last, after leaving some out. It walks through the times of all records, which
+// the index has sorted.
+func (s snapshot) newest(ctx context.Context, of records, from, size int) ([]ranked, error) {
+	wanted := min(from+size, of.count())
+	if size == 0 || wanted <= from {
+		return nil, nil
+	}
+	times, err := s.FieldDict(newestField)
+	if err != nil {
+		return nil, fmt.Errorf("list times: %w", err)
+	}
+	defer func() { _ = times.Close() }()
+	dictionaries := make([]segment.TermDictionary, len(s.Segments()))
+	others := make(records, len(dictionaries))
+	for i, part := range s.Segments() {
+		if dictionaries[i], err = part.Segment().Dictionary(newestField); err != nil {
+			return nil, fmt.Errorf("open the times of a segment: %w", err)
+		}
+		others[i] = roaring.Flip(of[i], 0, uint64(part.FullSize()))
+	}
+	var found []ranked
+	for len(found) < wanted {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		entry, err := times.Next()
+		if err != nil {
+			return nil, fmt.Errorf("list times: %w", err)
+		}
+		if entry == nil {
+			break
+		}
+		for i, dictionary := range dictionaries {
+			if of[i].IsEmpty() {
+				continue
+			}
+			list, err := dictionary.PostingsList([]byte(entry.Term), others[i], nil)
+			if err != nil {
+				return nil, fmt.Errorf("read the records of a time: %w", err)
+			}
+			changed := roaring.New()
+			if err := addAll(changed, list.Iterator(false, false, false, nil)); err != nil {
+				return nil, fmt.Errorf("read the records of a time: %w", err)
+			}
+			for _, number := range changed.ToArray() {
+				if of[i].Contains(number) {
+					found = append(found, ranked{segment: i, number: number})
+				}
+			}
+		}
+	}
+	from = min(from, len(found))
+	return found[from:min(from+size, len(found))], nil
+}

@@ -31,7 +31,7 @@ type Scope struct {
 
 // Result of a search.
 type Result struct {
-	// Hits, best first; equals by name.
+	// Hits, in the order of the request: best first, equals by name, or newest first.
 	Hits []*registryv1.SearchHit
 	// Total number of hits.
 	Total int
@@ -48,7 +48,7 @@ type Result struct {
 func (x *Index) Search(ctx context.Context, req *registryv1.SearchRequest, scope Scope) (*Result, error) {
 	result := &Result{}
 	err := x.read(func(index snapshot) error {
-		s := &searching{ctx: ctx, index: index, scope: scope, filters: filtersOf(req), counting: req.GetFacets()}
+		s := &searching{ctx: ctx, index: index, scope: scope, filters: filtersOf(req), counting: req.GetFacets(), order: req.GetOrder()}
 		if err := s.expand(askedIn(req.GetQ())); err != nil {
 			return err
 		}
@@ -99,6 +99,7 @@ type searching struct {
 	scope    Scope
 	filters  []filter
 	counting bool // facets are wanted
+	order    registryv1.SearchRequest_Order
 	words    []*sought
 }
 
@@ -196,15 +197,18 @@ func (s *searching) withSome(set records) records {
 	return some.narrowed(set)
 }
 
-// show adds the hits that are wanted, the best first; without words by name.
+// show adds the hits that are wanted, in the order that is wanted.
 func (s *searching) show(hits records, result *Result) error {
 	from := min(max(s.scope.From, 0), MaxDepth)
 	size := min(max(s.scope.Size, 0), MaxDepth-from)
 	var page []ranked
 	var err error
-	if len(s.words) == 0 {
+	switch {
+	case s.order == registryv1.SearchRequest_NEWEST_FIRST:
+		page, err = s.index.newest(s.ctx, hits, from, size)
+	case len(s.words) == 0:
 		page, err = s.index.firstByName(s.ctx, hits, from, size)
-	} else {
+	default:
 		page, err = s.index.best(s.ctx, hits, s.words, from, size)
 	}
 	if err != nil {

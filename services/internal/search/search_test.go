@@ -615,3 +615,33 @@ func TestVisibility(t *testing.T) {
 		}
 	}
 }
+
+// What changed last comes first, whichever segment of the index it is in, and pages fit together.
+func TestNewestFirst(t *testing.T) {
+	changed := func(day int) func(*registryv1.Service) {
+		return func(s *registryv1.Service) {
+			s.UpdateTime = timestamppb.New(time.Date(2026, 11, day, 8, 0, 0, 0, time.UTC))
+		}
+	}
+	x := indexOf(t, service("old", "Trasporto", changed(1)), service("new", "Trasporto scolastico", changed(20)), service("none", "Trasporto"))
+	later := changesOf(service("middle", "Trasporto sociale", changed(10)), service("same", "Trasporto gratuito", changed(10)), service("other", "Mensa", changed(21)),
+		service("hidden", "Trasporto", changed(22), seenBy(registryv1.Visibility_NETWORK)), service("old", "Trasporto", changed(23)))
+	if err := x.Apply(t.Context(), later, search.Position{Revision: 2}); err != nil {
+		t.Fatal(err)
+	}
+	newest := &registryv1.SearchRequest{Q: "trasporto", Order: registryv1.SearchRequest_NEWEST_FIRST}
+	all := ids(find(t, x, newest, public))
+	if want := []string{"old", "new", "middle", "same", "none"}; !cmp.Equal(all, want) {
+		t.Errorf("found %q, want %q", all, want)
+	}
+	var pages []string
+	for from := 0; from < len(all); from += 2 {
+		pages = append(pages, ids(find(t, x, newest, search.Scope{Visibility: registryv1.Visibility_PUBLIC, From: from, Size: 2}))...)
+	}
+	if !cmp.Equal(pages, all) {
+		t.Errorf("in pages %q, in one %q", pages, all)
+	}
+	if first := ids(find(t, x, &registryv1.SearchRequest{Order: registryv1.SearchRequest_NEWEST_FIRST}, search.Scope{Size: 1})); !cmp.Equal(first, []string{"old"}) {
+		t.Errorf("without words %q", first)
+	}
+}
