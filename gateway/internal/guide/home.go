@@ -1,6 +1,11 @@
 package guide
 
 import (
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/proto/gen/registryv1"
 )
@@ -27,12 +32,33 @@ const latest = 4
 
 type home struct {
 	Needs []need
-	News  []*registryv1.SearchHit
+	News  []news
+}
+
+// news is a record that changed lately.
+type news struct {
+	Path, Title, Kind, Comune string
+	Changed                   *timestamppb.Timestamp
+}
+
+// pathsOf the pages of records, by their collection.
+var pathsOf = map[string]string{
+	"services": "/servizi/", "documents": "/documenti/", "practices": "/buone-pratiche/", "events": "/agenda/", "plans": "/programmazione/",
 }
 
 func (g *Guide) home(r *site.Request) (*site.Page, error) {
+	// The page is whole without news.
+	answer, _ := g.search.Search(r.Upstream(), &registryv1.SearchRequest{
+		Kinds: slices.Sorted(maps.Keys(pathsOf)), PageSize: latest, Order: registryv1.SearchRequest_NEWEST_FIRST,
+	})
+	data := home{Needs: needs}
+	for _, hit := range answer.GetHits() {
+		data.News = append(data.News, news{
+			pathsOf[hit.GetKind()] + listed(hit.GetName()), hit.GetTitle(), hit.GetKind(), r.Comuni().Name(hit.GetComune()), hit.GetUpdateTime(),
+		})
+	}
 	return &site.Page{
 		Template: "home", Title: r.Say("home.title"), Description: r.Say("home.about"),
-		Data: home{Needs: needs}, Scripts: []string{"suggest.js"},
+		Data: data, Scripts: []string{"suggest.js"},
 	}, nil
 }
