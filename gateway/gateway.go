@@ -65,6 +65,7 @@ func New(options Options) (*Gateway, error) {
 	if options.Upstream == nil {
 		return nil, errors.New("gateway: Upstream is needed")
 	}
+	options.Upstream = edge.Timed(options.Upstream)
 	if options.Logger == nil {
 		options.Logger = slog.Default()
 	}

@@ -42,7 +42,7 @@ type Options struct {
 }
 
 // Parts that can be measured.
-var Parts = []string{"writes", "sync", "reads", "lists", "searches", "visible", "start"}
+var Parts = []string{"writes", "sync", "reads", "lists", "searches", "visible", "pages", "start"}
 
 // Seed of the synthetic records.
 const Seed = 1
@@ -105,7 +105,7 @@ func Run(ctx context.Context, options Options) (err error) {
 			return fmt.Errorf("writes: %w", err)
 		}
 	}
-	if !b.wants("sync", "reads", "lists", "searches", "visible", "start") {
+	if !b.wants("sync", "reads", "lists", "searches", "visible", "pages", "start") {
 		return nil
 	}
 	for _, count := range options.Records {
@@ -182,7 +182,7 @@ func (b *bench) size(ctx context.Context, count int) (err error) {
 		name    string
 		measure func(context.Context, *federation) error
 	}{
-		{"reads", b.reads}, {"lists", b.lists}, {"searches", b.searches}, {"visible", b.visible}, {"start", b.start},
+		{"reads", b.reads}, {"lists", b.lists}, {"searches", b.searches}, {"visible", b.visible}, {"pages", b.pages}, {"start", b.start},
 	} {
 		if b.wants(part.name) {
 			if err := part.measure(ctx, f); err != nil {

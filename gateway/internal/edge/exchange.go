@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -18,6 +19,8 @@ type exchange struct {
 	route       string // what logs and metrics call the request; never its path
 	reason      string // of the problem that was the answer
 	cause       error  // what lay behind it
+	began       time.Time
+	waiting     waiting // for the server behind the gateway
 
 	authorization string // for whom the request is made: "Bearer " and an access token, or empty for nobody
 	cookie        bool   // it comes from the session cookie
@@ -29,7 +32,7 @@ type exchangeKey struct{}
 
 // begin makes the exchange of a request and ties it to the request's context.
 func begin(r *http.Request) (*exchange, *http.Request) {
-	x := &exchange{id: uuid.NewString(), route: "unmatched"}
+	x := &exchange{id: uuid.NewString(), route: "unmatched", began: time.Now()}
 	x.traceparent, x.traceID = parseTraceparent(r.Header.Get("Traceparent"))
 	return x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 }

@@ -15,7 +15,6 @@ import (
 // a panic into a problem.
 func Observe(logger *slog.Logger, metrics *Metrics, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
 		x, r := begin(r)
 		w.Header().Set("X-Request-Id", x.id)
 		watched := &watchedWriter{ResponseWriter: w}
@@ -23,7 +22,7 @@ func Observe(logger *slog.Logger, metrics *Metrics, next http.Handler) http.Hand
 		defer func() {
 			metrics.inFlight.Dec()
 			aborted := recovered(recover(), watched, r)
-			took := time.Since(began)
+			took := time.Since(x.began)
 			metrics.observe(x.route, r.Method, watched.status(), took)
 			record(logger, r, watched, took)
 			if aborted {
@@ -63,6 +62,9 @@ func record(logger *slog.Logger, r *http.Request, w *watchedWriter, took time.Du
 		slog.Int("status", w.status()),
 		slog.Int64("bytes", w.bytes),
 		slog.Duration("took", took),
+	}
+	if waited, calls := x.waiting.took(); calls > 0 {
+		attributes = append(attributes, slog.Int("calls", calls), slog.Duration("upstream", waited))
 	}
 	if x.traceID != "" {
 		attributes = append(attributes, slog.String("trace_id", x.traceID))

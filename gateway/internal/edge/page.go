@@ -67,6 +67,7 @@ func document(mediaType, cacheControl string, body []byte) http.Handler {
 func Rendered(w http.ResponseWriter, r *http.Request, status int, mediaType string, body []byte) {
 	header := w.Header()
 	header.Set("Content-Type", mediaType)
+	setTiming(header, exchangeOf(r.Context()))
 	if exchangeOf(r.Context()).authorization != "" || status >= http.StatusBadRequest || r.Method == http.MethodPost {
 		header.Set("Cache-Control", "no-store")
 		write(w, status, body)
