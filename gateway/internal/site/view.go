@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -80,6 +81,9 @@ func within(path, section string) bool {
 
 // Canonical is the address by which search engines know the page.
 func (v *view) Canonical() string { return v.Base + address(v.Language, v.Path) }
+
+// Rated tells whether the page asks how good it is: every page does, but for those that say what went wrong and that of the rating.
+func (v *view) Rated() bool { return v.Status < http.StatusBadRequest && !within(v.Path, "/valuta/") }
 
 // LinkedJSON is the JSON-LD of the page, fit to stand inside a script element.
 func (v *view) LinkedJSON() (template.JS, error) {
