@@ -62,14 +62,18 @@ func document(mediaType, cacheControl string, body []byte) http.Handler {
 	})
 }
 
+// noStore is the Cache-Control of what nobody may keep.
+const noStore = "no-store"
+
 // Rendered answers with a page that was made for this request. One that nobody had to sign in for may be kept as long as it is
-// the same; others are kept by nobody.
+// the same; others are kept by nobody, nor is one whose handler has said so in Cache-Control.
 func Rendered(w http.ResponseWriter, r *http.Request, status int, mediaType string, body []byte) {
 	header := w.Header()
 	header.Set("Content-Type", mediaType)
 	setTiming(header, exchangeOf(r.Context()))
-	if exchangeOf(r.Context()).authorization != "" || status >= http.StatusBadRequest || r.Method == http.MethodPost {
-		header.Set("Cache-Control", "no-store")
+	signedIn := exchangeOf(r.Context()).authorization != ""
+	if header.Get("Cache-Control") == noStore || signedIn || status >= http.StatusBadRequest || r.Method == http.MethodPost {
+		header.Set("Cache-Control", noStore)
 		write(w, status, body)
 		return
 	}

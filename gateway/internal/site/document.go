@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"mime"
 	"net/http"
 
 	"cidsistem.example/gateway/internal/edge"
@@ -29,7 +30,7 @@ func (c *Section) Serve(h func(*Request) (*Document, error)) http.Handler {
 		}
 		w.Header().Set("Content-Language", string(r.Language))
 		if document.FileName != "" {
-			w.Header().Set("Content-Disposition", `attachment; filename="`+document.FileName+`"`)
+			w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": document.FileName}))
 		}
 		edge.Rendered(w, r.Request, http.StatusOK, document.MediaType, document.Body)
 	})
