@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	buf.build/go/protovalidate v1.4.0
+	cidsistem.example/gateway v0.0.0-00010101000000-000000000000
 	cidsistem.example/proto v0.0.0-00010101000000-000000000000
 	cidsistem.example/services v0.0.0-00010101000000-000000000000
 	cidsistem.example/services/platform v0.0.0-00010101000000-000000000000
@@ -73,6 +74,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
+	github.com/rickar/cal/v2 v2.1.13 // indirect
 	github.com/spf13/pflag v1.0.10 // indirect
 	github.com/tink-crypto/tink-go/v2 v2.9.0 // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect

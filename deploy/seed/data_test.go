@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"cidsistem.example/deploy/seed"
+	"cidsistem.example/gateway/gulpease"
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/registryv1"
 )
@@ -171,8 +172,8 @@ func TestTextsArePlainItalian(t *testing.T) {
 		sum := 0.0
 		for _, text := range comune.Texts() {
 			sum += text.Gulpease
-			if text.Gulpease < seed.Plain {
-				t.Errorf("%s %s: Gulpease %.0f, want %d: %s", text.Record, text.Field, text.Gulpease, seed.Plain, text.Text)
+			if text.Gulpease < gulpease.Plain {
+				t.Errorf("%s %s: Gulpease %.0f, want %d: %s", text.Record, text.Field, text.Gulpease, gulpease.Plain, text.Text)
 			}
 			if found := avoided.FindString(text.Text); found != "" {
 				t.Errorf("%s %s says %q", text.Record, text.Field, found)

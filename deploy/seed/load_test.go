@@ -264,22 +264,3 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
-
-func TestGulpease(t *testing.T) {
-	tests := []struct {
-		text  string
-		index float64
-		words int
-	}{
-		{"Il cane corre.", 89 + (300*1-10*11)/3.0, 3},                               // above 100
-		{"Il centro apre alle 9. Si entra dal cortile.", 89 + (300*2-10*35)/9.0, 9}, // two sentences
-		{"Serve il verbale della L. 104/1992, art. 3, comma 3.", 89 + (300*1-10*37)/11.0, 11},
-		{"", 100, 0},
-	}
-	for _, test := range tests {
-		index, words := seed.Gulpease(test.text)
-		if want := min(test.index, 100); index < want-0.01 || index > want+0.01 || words != test.words {
-			t.Errorf("%q: %.2f of %d words, want %.2f of %d", test.text, index, words, want, test.words)
-		}
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cidsistem.example/deploy/seed"
+	"cidsistem.example/gateway/gulpease"
 	"cidsistem.example/services/platform/cli"
 	"cidsistem.example/services/platform/grpcclient"
 	"cidsistem.example/services/platform/identity"
@@ -59,12 +60,12 @@ func describe(out io.Writer, comuni []seed.Comune) error {
 		mean, hard := 0.0, 0
 		for _, text := range texts {
 			mean += text.Gulpease / float64(len(texts))
-			if text.Gulpease < seed.Plain {
+			if text.Gulpease < gulpease.Plain {
 				hard++
 			}
 		}
 		if _, err := fmt.Fprintf(out, "%s: %d records, %d files, %d texts with a mean Gulpease index of %.0f, %d below %d\n",
-			comune.Slug, len(comune.Records), len(comune.Files), len(texts), mean, hard, seed.Plain); err != nil {
+			comune.Slug, len(comune.Records), len(comune.Files), len(texts), mean, hard, gulpease.Plain); err != nil {
 			return err
 		}
 		for _, text := range texts[:hard] {
