@@ -19,6 +19,7 @@ import (
 	"cidsistem.example/gateway/internal/directory"
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/guide"
+	"cidsistem.example/gateway/internal/library"
 	"cidsistem.example/gateway/internal/pages"
 	"cidsistem.example/gateway/internal/signin"
 	"cidsistem.example/gateway/internal/site"
@@ -189,7 +190,11 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{services.Handlers(), people.Handlers()} {
+	shelves, err := library.New(portal, g.upstream)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{services.Handlers(), people.Handlers(), shelves.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Page(named(pattern), page))
 		}

@@ -1,9 +1,6 @@
 package directory
 
 import (
-	"strconv"
-	"strings"
-
 	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/wording"
@@ -87,7 +84,7 @@ func accessOf(l wording.Language, a *registryv1.PlaceAccessibility) access {
 		if !known {
 			return fact{ID: id, Answer: "unknown"}
 		}
-		return fact{ID: id, Answer: "measure", Measure: number(l, value) + unit}
+		return fact{ID: id, Answer: "measure", Measure: record.Number(l, value) + unit}
 	}
 	if a == nil {
 		a = &registryv1.PlaceAccessibility{}
@@ -122,13 +119,4 @@ func norm(kept bool, within, beyond string) string {
 		return within
 	}
 	return beyond
-}
-
-// number writes a measure as the language writes decimals.
-func number(l wording.Language, value float64) string {
-	text := strconv.FormatFloat(value, 'f', -1, 64)
-	if l == wording.English {
-		return text
-	}
-	return strings.Replace(text, ".", ",", 1)
 }

@@ -50,7 +50,7 @@ func inject(m protoreflect.Message, depth int) {
 				continue
 			}
 			m.Set(fd, value)
-		case fd.Message() == nil || depth > 3 || strings.HasPrefix(string(fd.Message().FullName()), "google."):
+		case fd.Message() == nil || depth > 3 || strings.HasPrefix(string(fd.Message().FullName()), "google.") || fd.Message().Name() == "PartialDate":
 		case fd.IsList():
 			list := m.Mutable(fd).List()
 			if list.Len() == 0 {

@@ -1,6 +1,7 @@
 package portaltest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -233,36 +234,39 @@ func hitOf(record proto.Message) *registryv1.SearchHit {
 		Name: of.Name(), Kind: of.Kind().Collection, Comune: parsed.Comune(),
 		Facets: map[string]*registryv1.FacetCodes{"kinds": {Codes: []string{of.Kind().Collection}}, "comuni": {Codes: []string{parsed.Comune()}}},
 	}
-	record.ProtoReflect().Range(func(fd protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		options, _ := proto.GetExtension(fd.Options(), annotationsv1.E_Search).(*annotationsv1.SearchOptions)
-		text, _ := value.Interface().(protoreflect.Message)
-		if text != nil {
-			if localized, ok := text.Interface().(*registryv1.LocalizedText); ok {
-				switch options.GetRole() {
+	catalog.SearchValues(record, func(v catalog.SearchValue) {
+		code := ""
+		switch v.Field.Kind() {
+		case protoreflect.StringKind:
+			code = v.Value.String()
+		case protoreflect.EnumKind:
+			if v.Value.Enum() != 0 {
+				code = strings.ToLower(string(v.Field.Enum().Values().ByNumber(v.Value.Enum()).Name()))
+			}
+		case protoreflect.MessageKind:
+			switch m := v.Value.Message().Interface().(type) {
+			case *registryv1.CodedValue:
+				code = m.GetScheme() + ":" + m.GetCode()
+			case *registryv1.LocalizedText:
+				switch v.Role {
 				case annotationsv1.SearchRole_TITLE:
-					hit.Title = localized.GetIt()
+					hit.Title = cmp.Or(hit.Title, m.GetIt())
 				case annotationsv1.SearchRole_SUMMARY:
-					hit.Summary = localized.GetIt()
+					hit.Summary = cmp.Or(hit.Summary, m.GetIt())
 				}
 			}
 		}
-		facet := options.GetFacet()
-		if facet == "" {
-			return true
+		if v.Facet == "" || code == "" {
+			return
 		}
-		codes := &registryv1.FacetCodes{}
-		switch {
-		case fd.IsList() && fd.Kind() == protoreflect.StringKind:
-			for i := range value.List().Len() {
-				codes.Codes = append(codes.Codes, value.List().Get(i).String())
-			}
-		case !fd.IsList() && fd.Kind() == protoreflect.EnumKind:
-			codes.Codes = []string{strings.ToLower(string(fd.Enum().Values().ByNumber(value.Enum()).Name()))}
-		default:
-			return true
+		codes := hit.GetFacets()[v.Facet]
+		if codes == nil {
+			codes = &registryv1.FacetCodes{}
+			hit.Facets[v.Facet] = codes
 		}
-		hit.Facets[facet] = codes
-		return true
+		if !slices.Contains(codes.GetCodes(), code) {
+			codes.Codes = append(codes.Codes, code)
+		}
 	})
 	return hit
 }

@@ -3,10 +3,14 @@ package record
 import (
 	"time"
 
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/gateway/internal/hours"
 	"cidsistem.example/gateway/internal/site"
+	"cidsistem.example/gateway/internal/wording"
 	"cidsistem.example/proto/gen/registryv1"
 )
 
@@ -54,4 +58,15 @@ func OpeningOf(s *registryv1.Schedule, now time.Time) Opening {
 	}
 	o.Week = hours.Week(s, now)
 	return o
+}
+
+// printers write numbers; Arabic as Tunisia writes them, with European digits.
+var printers = map[wording.Language]*message.Printer{
+	wording.Italian: message.NewPrinter(language.Italian), wording.English: message.NewPrinter(language.BritishEnglish),
+	wording.French: message.NewPrinter(language.French), wording.Arabic: message.NewPrinter(language.MustParse("ar-TN")),
+}
+
+// Number writes a number as the language does, with two decimals at most.
+func Number(l wording.Language, value float64) string {
+	return printers[l].Sprint(number.Decimal(value, number.MaxFractionDigits(2)))
 }
