@@ -2,6 +2,7 @@ package guide
 
 import (
 	"cmp"
+	"net/url"
 	"strings"
 
 	"cidsistem.example/gateway/internal/site"
@@ -68,6 +69,12 @@ func (c *card) linked(r *site.Request) any {
 		for _, one := range c.Places {
 			channels = append(channels, map[string]any{"@type": "ServiceChannel", "serviceLocation": spot(one.Location, text)})
 		}
+	}
+	// Where nothing is said of how to get to it, people ask at the comune's desk.
+	if len(channels) == 0 {
+		desk := map[string]any{"@type": "ServiceChannel", "name": c.Comune.Title, "serviceUrl": r.Address("/chiedi/?" + url.Values{"comune": {c.Comune.Slug}, "servizio": {c.GetName()}}.Encode())}
+		set(desk, "servicePhone", c.Comune.Phone())
+		channels = append(channels, desk)
 	}
 	set(service, "availableChannel", channels)
 	return service
