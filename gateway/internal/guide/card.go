@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cidsistem.example/gateway/internal/hours"
+	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/wording"
 	"cidsistem.example/proto/gen/registryv1"
@@ -34,7 +35,9 @@ type card struct {
 	// Places with their hours.
 	Places []place
 	// Hours of the service itself.
-	Hours *schedule
+	Hours record.Opening
+	// Source of the card.
+	Source record.Source
 	// Temporary is where it works meanwhile.
 	Temporary *registryv1.Location
 	Providers []provider
@@ -56,7 +59,7 @@ type easyPart struct{ Title, Text string }
 type place struct {
 	*registryv1.Location
 	Path  string
-	Hours *schedule
+	Hours record.Opening
 	Note  *registryv1.LocalizedText
 	// Steps of who goes there: what is known of the way in.
 	Accessibility []fact
@@ -68,32 +71,6 @@ type provider struct {
 	*registryv1.Provision
 	Organization *registryv1.Organization
 	Path         string
-}
-
-// A schedule as a page says it.
-type schedule struct {
-	Week        []hours.Day
-	Today       hours.Day
-	OpenUntil   string
-	Next        hours.Day
-	HasNext     bool
-	Appointment bool
-	Note        *registryv1.LocalizedText
-	Monthly     []*registryv1.MonthlyHours
-}
-
-func newSchedule(s *registryv1.Schedule, now time.Time) *schedule {
-	if !hours.Known(s) && !s.GetAppointmentOnly() && s.GetNote() == nil {
-		return nil
-	}
-	shown := &schedule{Appointment: s.GetAppointmentOnly(), Note: s.GetNote(), Monthly: s.GetMonthly()}
-	if hours.Known(s) {
-		shown.Week = hours.Week(s, now)
-		shown.Today = shown.Week[0]
-		shown.OpenUntil, _ = hours.Open(s, now)
-		shown.Next, shown.HasNext = hours.Next(s, now)
-	}
-	return shown
 }
 
 func (g *Guide) card(r *site.Request) (*site.Page, error) {
@@ -124,8 +101,9 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 	slug, _, _ := strings.Cut(strings.TrimPrefix(service.GetName(), "comuni/"), "/")
 	c := &card{
 		Service: service, ID: listed(service.GetName()), State: strings.ToLower(service.GetStatus().GetState().String()),
-		Overdue: overdue(service.GetProvenance(), now), Hours: newSchedule(service.GetHours(), now),
-		Mark: site.Translated(r.Language, texts(service)...), Address: r.BaseURL() + cardPath(service.GetName()),
+		Overdue: overdue(service.GetProvenance(), now), Hours: record.OpeningOf(service.GetHours(), now),
+		Source: record.SourceOf(service.GetName(), service.GetProvenance(), service.GetUpdateTime(), now),
+		Mark:   site.Translated(r.Language, texts(service)...), Address: r.BaseURL() + cardPath(service.GetName()),
 	}
 	if comune, ok := r.Comuni().Of(slug); ok {
 		c.Comune = comune
@@ -166,16 +144,16 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 			continue
 		}
 		shown[location.GetName()] = true
-		timetable := newSchedule(one.GetHours(), now)
-		if timetable == nil {
-			timetable = newSchedule(location.GetOpening(), now)
+		timetable := record.OpeningOf(one.GetHours(), now)
+		if !timetable.Known {
+			timetable = record.OpeningOf(location.GetOpening(), now)
 		}
 		c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), timetable, one.GetNote(), accessibility(r, location)})
 	}
 	for _, channel := range service.GetAccess() {
 		if location := spots[channel.GetLocation()]; location != nil && !shown[location.GetName()] {
 			shown[location.GetName()] = true
-			c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), newSchedule(location.GetOpening(), now), nil, accessibility(r, location)})
+			c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), record.OpeningOf(location.GetOpening(), now), nil, accessibility(r, location)})
 		}
 	}
 	papers := readAll(ctx, service.GetDocuments(), func(ctx context.Context, name string) (*registryv1.Document, error) {
