@@ -97,7 +97,7 @@ var rules = []rule{
 		because: "servers speak protobuf; JSON is for the edge, for people and for files",
 	},
 	{
-		imported: "testing", only: []string{root + "services/federationtest", root + "services/platform/identity/identitytest", "testing"},
+		imported: "testing", only: []string{root + "services/federationtest", root + "services/platform/identity/identitytest", root + "gateway/internal/portaltest", "testing"},
 		because: "programs carry no test code",
 	},
 }

@@ -121,7 +121,12 @@ func (w *Words) Count(l Language, id string, count int, values ...any) (string, 
 	}
 	filled := gaps(values)
 	filled["Count"] = count
-	return w.bound[l].Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: filled, PluralCount: count})
+	text, err := w.bound[l].Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: filled, PluralCount: count})
+	if err != nil {
+		// Round millions have a form of their own in Italian and French ("un milione di"), which no message here needs.
+		return w.bound[l].Localize(&i18n.LocalizeConfig{MessageID: id, TemplateData: filled})
+	}
+	return text, nil
 }
 
 func gaps(values []any) map[string]any {
