@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 PROGRAMS := ./services/registry/cmd/registryd ./services/ufficiocomune/cmd/ufficiod ./services/cidctl \
             ./gateway/cmd/gatewayd ./deploy/cmd/cid-demo ./deploy/cmd/cid-pki ./deploy/cmd/cid-seed ./deploy/cmd/cid-bench
 
-.PHONY: help assets build demo demo-cut demo-heal test unit e2e lint generate stale vuln fuzz bench soak clean
+.PHONY: help assets build demo demo-cut demo-heal test unit e2e browser browser-full lint generate stale vuln fuzz bench soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,8 +44,20 @@ test: unit e2e ## run all tests
 unit: assets ## tests of the packages, with the race detector
 	$(GO) test -race -p 1 -timeout 20m $$($(GO) list work | grep -v /deploy/e2e)
 
-e2e: assets ## tests of the whole: real processes, real TLS, real kills
-	$(GO) test -timeout 15m ./deploy/e2e/...
+BROWSER := deploy/e2e/browser
+
+$(BROWSER)/node_modules/.package-lock.json: $(BROWSER)/package-lock.json
+	cd $(BROWSER) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+e2e: assets $(BROWSER)/node_modules/.package-lock.json ## tests of the whole: real processes, real TLS, real kills, a real browser
+	$(GO) test -timeout 20m ./deploy/e2e/...
+
+browser: assets $(BROWSER)/node_modules/.package-lock.json ## the portal in Chromium alone, with what was measured
+	$(GO) test -count 1 -timeout 15m -v -run TestPortalInABrowser ./deploy/e2e
+
+browser-full: export BROWSER_FULL := 1
+browser-full: browser ## the same with Lighthouse, all languages and set-ups, in some ten minutes
 
 lint: assets ## generated code fresh, contract compatible, code clean
 	proto/tools/lint.sh

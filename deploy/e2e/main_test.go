@@ -40,7 +40,7 @@ func runAll(m *testing.M) (code int, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	bin = filepath.Join(dir, "bin")
 	build := exec.Command("go", "build", "-o", bin+string(filepath.Separator),
-		"./services/registry/cmd/registryd", "./services/ufficiocomune/cmd/ufficiod", "./gateway/cmd/gatewayd")
+		"./services/registry/cmd/registryd", "./services/ufficiocomune/cmd/ufficiod", "./gateway/cmd/gatewayd", "./deploy/cmd/cid-demo")
 	build.Dir = filepath.Join("..", "..")
 	if err := os.Mkdir(bin, 0o700); err != nil {
 		return 0, err
@@ -65,14 +65,14 @@ type federation struct {
 	conns map[string]*grpc.ClientConn // by role and server, see as
 }
 
-// newFederation starts a federation without sample data.
+// newFederation starts a federation.
 func newFederation(ctx context.Context, options demo.Options) (*federation, error) {
 	// Not the test's own folder: the paths of local sockets are bounded.
 	dir, err := os.MkdirTemp("", "cid-e2e-")
 	if err != nil {
 		return nil, err
 	}
-	options.Dir, options.Bin, options.Empty, options.HTTP = dir, bin, true, "127.0.0.1:0"
+	options.Dir, options.Bin, options.HTTP = dir, bin, "127.0.0.1:0"
 	started, err := demo.Start(ctx, options)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -85,8 +85,15 @@ func (f *federation) stop() error {
 	return errors.Join(f.Stop(context.Background()), os.RemoveAll(f.dir))
 }
 
-// start starts a federation for one test.
+// start starts a federation without sample data for one test.
 func start(t *testing.T, options demo.Options) *federation {
+	t.Helper()
+	options.Empty = true
+	return startAs(t, options)
+}
+
+// startAs starts a federation for one test.
+func startAs(t *testing.T, options demo.Options) *federation {
 	t.Helper()
 	f, err := newFederation(t.Context(), options)
 	if err != nil {
@@ -176,7 +183,7 @@ func sharedFederation(t *testing.T) (f *federation, nodeGateway string) {
 	shared.once.Do(func() {
 		// It outlives the test that asks for it first.
 		ctx := context.Background()
-		if shared.federation, shared.err = newFederation(ctx, demo.Options{}); shared.err == nil {
+		if shared.federation, shared.err = newFederation(ctx, demo.Options{Empty: true}); shared.err == nil {
 			shared.nodeGateway, shared.err = shared.federation.AddGateway(ctx, "marsala")
 		}
 	})
