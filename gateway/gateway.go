@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"cidsistem.example/gateway/internal/about"
 	"cidsistem.example/gateway/internal/apidoc"
 	"cidsistem.example/gateway/internal/directory"
 	"cidsistem.example/gateway/internal/edge"
@@ -194,7 +195,11 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{services.Handlers(), people.Handlers(), shelves.Handlers()} {
+	own, err := about.New(portal, g.upstream)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{services.Handlers(), people.Handlers(), shelves.Handlers(), own.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Page(named(pattern), page))
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/gateway/internal/wording"
 )
 
 // A Document is an answer that is no page: a feed, a calendar.
@@ -38,3 +39,6 @@ func (c *Section) Serve(h func(*Request) (*Document, error)) http.Handler {
 
 // Address is an absolute address of the portal in the language of the request; the path has no language.
 func (r *Request) Address(path string) string { return r.BaseURL() + address(r.Language, path) }
+
+// Path is a path of the portal in a language.
+func Path(l wording.Language, path string) string { return address(l, path) }
