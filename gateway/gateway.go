@@ -17,6 +17,7 @@ import (
 
 	"cidsistem.example/gateway/internal/about"
 	"cidsistem.example/gateway/internal/apidoc"
+	"cidsistem.example/gateway/internal/asking"
 	"cidsistem.example/gateway/internal/directory"
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/guide"
@@ -203,6 +204,13 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Page(named(pattern), page))
 		}
+	}
+	questions, err := asking.New(portal, g.upstream)
+	if err != nil {
+		return err
+	}
+	for pattern, page := range questions.Handlers() {
+		mux.Handle(pattern, edge.Form(named(pattern), page))
 	}
 	return nil
 }
