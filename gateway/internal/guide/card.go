@@ -2,7 +2,6 @@ package guide
 
 import (
 	"context"
-	"fmt"
 	"html/template"
 	"strings"
 	"time"
@@ -58,14 +57,11 @@ type easyPart struct{ Title, Text string }
 // A place of a service.
 type place struct {
 	*registryv1.Location
-	Path  string
-	Hours record.Opening
-	Note  *registryv1.LocalizedText
-	// Steps of who goes there: what is known of the way in.
-	Accessibility []fact
+	Path   string
+	Hours  record.Opening
+	Note   *registryv1.LocalizedText
+	Access record.Access
 }
-
-type fact struct{ Label, Value string }
 
 type provider struct {
 	*registryv1.Provision
@@ -148,12 +144,12 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 		if !timetable.Known {
 			timetable = record.OpeningOf(location.GetOpening(), now)
 		}
-		c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), timetable, one.GetNote(), accessibility(r, location)})
+		c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), timetable, one.GetNote(), record.AccessOf(r.Language, location.GetAccessibility())})
 	}
 	for _, channel := range service.GetAccess() {
 		if location := spots[channel.GetLocation()]; location != nil && !shown[location.GetName()] {
 			shown[location.GetName()] = true
-			c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), record.OpeningOf(location.GetOpening(), now), nil, accessibility(r, location)})
+			c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), record.OpeningOf(location.GetOpening(), now), nil, record.AccessOf(r.Language, location.GetAccessibility())})
 		}
 	}
 	papers := readAll(ctx, service.GetDocuments(), func(ctx context.Context, name string) (*registryv1.Document, error) {
@@ -226,66 +222,4 @@ func easyParts(r *site.Request, s *registryv1.Service) []easyPart {
 		}
 	}
 	return parts
-}
-
-// accessibility says what is known of the way into a place, with its measures. What is not known is not said.
-func accessibility(r *site.Request, location *registryv1.Location) []fact {
-	a := location.GetAccessibility()
-	if a == nil {
-		return nil
-	}
-	var facts []fact
-	add := func(id, value string) { facts = append(facts, fact{r.Say("access." + id), value}) }
-	yesNo := func(id string, value *bool) {
-		if value != nil {
-			add(id, r.Code("answer", fmt.Sprint(*value)))
-		}
-	}
-	add("wheelchair", r.Code("accessibility", a.GetWheelchair().String()))
-	if a.EntranceSteps != nil {
-		add("steps", r.Count("access.stepCount", int(a.GetEntranceSteps())))
-	}
-	if a.StepHeightMm != nil {
-		add("stepHeight", r.Say("access.centimetres", "Value", tenths(r.Language, a.GetStepHeightMm())))
-	}
-	yesNo("ramp", a.Ramp)
-	if a.RampSlopePercent != nil {
-		add("slope", strings.ReplaceAll(fmt.Sprintf("%g %%", a.GetRampSlopePercent()), ".", decimal(r.Language)))
-	}
-	if a.DoorWidthMm != nil {
-		add("door", r.Say("access.centimetres", "Value", tenths(r.Language, a.GetDoorWidthMm())))
-	}
-	yesNo("lift", a.Lift)
-	if a.LiftDoorWidthMm != nil {
-		add("liftDoor", r.Say("access.centimetres", "Value", tenths(r.Language, a.GetLiftDoorWidthMm())))
-	}
-	yesNo("toilet", a.AccessibleToilet)
-	yesNo("parking", a.ReservedParking)
-	if a.ParkingDistanceM != nil {
-		add("parkingDistance", r.Say("access.metres", "Value", a.GetParkingDistanceM()))
-	}
-	yesNo("tactile", a.TactileGuidance)
-	yesNo("loop", a.InductionLoop)
-	if a.GetSignLanguageNote() != "" {
-		add("sign", a.GetSignLanguageNote())
-	}
-	yesNo("quiet", a.QuietSpace)
-	yesNo("pictograms", a.PictogramSigns)
-	yesNo("animals", a.AssistanceAnimals)
-	return facts
-}
-
-// tenths writes millimetres as centimetres.
-func tenths(l wording.Language, millimetres int32) string {
-	if millimetres%10 == 0 {
-		return fmt.Sprint(millimetres / 10)
-	}
-	return fmt.Sprintf("%d%s%d", millimetres/10, decimal(l), millimetres%10)
-}
-
-func decimal(l wording.Language) string {
-	if l == wording.English {
-		return "."
-	}
-	return ","
 }

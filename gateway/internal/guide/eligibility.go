@@ -93,8 +93,10 @@ func criteria(r *site.Request, service *registryv1.Service) ([][]criterion, *que
 	for kind, label := range papers {
 		words["paper."+kind] = label
 	}
-	for _, school := range registryv1.SchoolOrder_Kind_name {
-		words["school."+strings.ToLower(school)] = r.Code("school", school)
+	for number, school := range registryv1.SchoolOrder_Kind_name {
+		if number != 0 {
+			words["school."+strings.ToLower(school)] = r.Code("school", school)
+		}
 	}
 	return grouped(all), &questions{all, words}
 }
