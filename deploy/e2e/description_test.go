@@ -21,7 +21,7 @@ import (
 func TestServersDescribeThemselves(t *testing.T) {
 	f, _ := sharedFederation(t)
 	network := []string{
-		"cidsistem.audit.v1.AuditService", "cidsistem.desk.v1.RequestService",
+		"cidsistem.audit.v1.AuditService", "cidsistem.desk.v1.FeedbackService", "cidsistem.desk.v1.RequestService",
 		"cidsistem.federation.v1.FederationService", "cidsistem.feed.v1.FeedService",
 		"cidsistem.identity.v1.AccountService", "cidsistem.identity.v1.KeyService", "cidsistem.identity.v1.SessionService",
 		"cidsistem.registry.v1.FileService", "cidsistem.registry.v1.SearchService",

@@ -26,6 +26,7 @@ import (
 	"cidsistem.example/services/internal/desk"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
+	"cidsistem.example/services/internal/feedback"
 	"cidsistem.example/services/internal/files"
 	"cidsistem.example/services/internal/persons"
 	"cidsistem.example/services/internal/rpc"
@@ -57,6 +58,7 @@ type Node struct {
 	search   *searching.Searcher
 	trust    *trust.Trust
 	desk     *desk.Desk
+	feedback *feedback.Box
 	log      *slog.Logger
 	never    chan struct{}
 }
@@ -94,6 +96,7 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 		n.desk, err = desk.Open(ctx, desk.Options{Store: s, Vault: n.trust.Vault, Comune: settings.Comune.ID, Settings: settings.Desk, Logger: options.Logger})
 	}
 	if err == nil {
+		n.feedback = feedback.New(s, n.trust.Vault, settings.Comune.ID)
 		n.files, err = files.Open(filepath.Join(settings.DataDir, "files"))
 	}
 	if err == nil {
@@ -156,6 +159,7 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, &auditv1.AuditService_ServiceDesc, audit.NewServer(n.store, n.trust.Node()))
 	n.trust.Accounts.Register(registrar)
 	n.desk.Register(registrar)
+	n.feedback.Register(registrar)
 }
 
 // RegisterLocal registers what is answered on the local socket only.

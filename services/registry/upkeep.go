@@ -68,8 +68,12 @@ func (n *Node) Tidy(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("erase old requests: %w", err)
 	}
-	if purged+forgotten+swept+erased+int(trimmed) > 0 {
-		n.log.Info("tidied up", "purged", purged, "requests", erased, "trimmed", trimmed, "answers", forgotten, "files", swept)
+	ratings, err := n.feedback.Purge(ctx)
+	if err != nil {
+		return err
+	}
+	if purged+forgotten+swept+erased+ratings+int(trimmed) > 0 {
+		n.log.Info("tidied up", "purged", purged, "requests", erased, "ratings", ratings, "trimmed", trimmed, "answers", forgotten, "files", swept)
 	}
 	return nil
 }

@@ -180,6 +180,7 @@ func (o *Office) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, &identityv1.KeyService_ServiceDesc, o.trust.Accounts)
 	rpc.Register(registrar, passing(identityv1.SessionService_ServiceDesc, o.accountHolder), o.trust.Accounts)
 	rpc.Register(registrar, passing(deskv1.RequestService_ServiceDesc, o.desk), deskv1.UnimplementedRequestServiceServer{})
+	rpc.Register(registrar, passing(deskv1.FeedbackService_ServiceDesc, o.desk), deskv1.UnimplementedFeedbackServiceServer{})
 }
 
 // RegisterLocal registers what is answered on the local socket only.

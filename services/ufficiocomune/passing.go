@@ -122,16 +122,17 @@ func (o *Office) signedOut(ctx context.Context, request any, info *grpc.UnarySer
 	return answer, err
 }
 
-// desk finds the member to which a request of the public goes. What is there is
-// read at the comune alone: requests do not leave it but to who asked.
+// desk finds the member to which a request of the public goes, or a rating. What
+// is there is read at the comune alone: requests do not leave it but to who asked.
 func (o *Office) desk(method string, request proto.Message) (*member, error) {
 	switch method {
 	case deskv1.RequestService_CreateRequest_FullMethodName, deskv1.RequestService_LookUpRequest_FullMethodName,
 		deskv1.RequestService_LookUpRequestAttachment_FullMethodName, deskv1.RequestService_AddMessage_FullMethodName,
-		deskv1.RequestService_CloseRequest_FullMethodName, deskv1.RequestService_RateRequest_FullMethodName:
+		deskv1.RequestService_CloseRequest_FullMethodName, deskv1.RequestService_RateRequest_FullMethodName,
+		deskv1.FeedbackService_CreateFeedback_FullMethodName:
 		return o.holder(strings.TrimPrefix(request.(interface{ GetParent() string }).GetParent(), "comuni/"))
 	default:
-		return nil, apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, "requests are read and answered at the comune's own gateway, and leave it for nobody")
+		return nil, apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, "requests and ratings are read at the comune's own gateway, and leave it for nobody")
 	}
 }
 

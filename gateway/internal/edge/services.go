@@ -36,6 +36,7 @@ var services = []service{
 	serve(registryv1.ServiceService_ServiceDesc, registryv1.NewServiceServiceClient, registryv1.RegisterServiceServiceHandlerClient),
 	serve(federationv1.FederationService_ServiceDesc, federationv1.NewFederationServiceClient, federationv1.RegisterFederationServiceHandlerClient),
 	serve(auditv1.AuditService_ServiceDesc, auditv1.NewAuditServiceClient, auditv1.RegisterAuditServiceHandlerClient),
+	serve(deskv1.FeedbackService_ServiceDesc, deskv1.NewFeedbackServiceClient, deskv1.RegisterFeedbackServiceHandlerClient),
 	serve(deskv1.RequestService_ServiceDesc, deskv1.NewRequestServiceClient, deskv1.RegisterRequestServiceHandlerClient),
 	serve(identityv1.AccountService_ServiceDesc, identityv1.NewAccountServiceClient, identityv1.RegisterAccountServiceHandlerClient),
 	serve(identityv1.SessionService_ServiceDesc, identityv1.NewSessionServiceClient, identityv1.RegisterSessionServiceHandlerClient),

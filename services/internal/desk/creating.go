@@ -66,7 +66,7 @@ func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequ
 		// Last, so that what is refused does not count. The people of the desk write
 		// down what they are told on the telephone, all from one network.
 		if caller.Person == nil && !caller.Local {
-			if err := d.gate.admit(network.Of(ctx), stamp.Time); err != nil {
+			if err := d.gate.Admit(network.Of(ctx), stamp.Time); err != nil {
 				return store.Outcome{}, err
 			}
 		}

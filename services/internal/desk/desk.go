@@ -17,6 +17,7 @@ import (
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/flood"
 	"cidsistem.example/services/internal/rpc"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/vault"
@@ -57,7 +58,7 @@ type Desk struct {
 	codes     codes
 	settings  Settings
 	calendar  *workdays.Calendar
-	gate      *floodGate
+	gate      *flood.Gate
 	// kept is how many bytes requests and attachments have, about.
 	kept atomic.Int64
 }
@@ -83,7 +84,7 @@ func Open(ctx context.Context, options Options) (*Desk, error) {
 		return nil, err
 	}
 	d := &Desk{
-		settings: settings, calendar: calendar, gate: newFloodGate(settings.HourlyPerNetwork, settings.Hourly),
+		settings: settings, calendar: calendar, gate: flood.New(settings.HourlyPerNetwork, settings.Hourly),
 		store: options.Store, vault: options.Vault, parent: "comuni/" + options.Comune,
 		retention: options.Retention, log: options.Logger,
 	}

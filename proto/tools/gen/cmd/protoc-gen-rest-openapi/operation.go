@@ -147,6 +147,7 @@ var labels = map[protoreflect.FullName]string{
 	"cidsistem.registry.v1.SearchService":       "Ricerca",
 	"cidsistem.audit.v1.AuditService":           "Registro degli accessi",
 	"cidsistem.desk.v1.RequestService":          "Sportello",
+	"cidsistem.desk.v1.FeedbackService":         "Giudizi sulle pagine",
 	"cidsistem.identity.v1.AccountService":      "Utenze",
 	"cidsistem.identity.v1.SessionService":      "Accesso",
 	"cidsistem.registry.v1.FileService":         "File",

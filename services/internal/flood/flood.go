@@ -1,4 +1,5 @@
-package desk
+// Package flood keeps the public from filling a node: so many things come in an hour from one network, and in all.
+package flood
 
 import (
 	"maps"
@@ -11,9 +12,9 @@ import (
 	"cidsistem.example/proto/gen/registryv1"
 )
 
-// A flood gate lets so many requests through in an hour, from one network and in
-// all. It forgets with the process.
-type floodGate struct {
+// A Gate lets so many things through in an hour, from one network and in all. It
+// forgets with the process.
+type Gate struct {
 	perNetwork int
 
 	mu       sync.Mutex
@@ -21,16 +22,17 @@ type floodGate struct {
 	networks map[string]*rate.Limiter
 }
 
-func newFloodGate(perNetwork, all int) *floodGate {
-	return &floodGate{perNetwork: perNetwork, all: hourly(all), networks: map[string]*rate.Limiter{}}
+// New makes a gate.
+func New(perNetwork, all int) *Gate {
+	return &Gate{perNetwork: perNetwork, all: hourly(all), networks: map[string]*rate.Limiter{}}
 }
 
 func hourly(n int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(float64(n)/time.Hour.Seconds()), n)
 }
 
-// admit counts a request from a network, or refuses it for a while.
-func (g *floodGate) admit(network string, now time.Time) error {
+// Admit counts one thing from a network, or refuses it for a while.
+func (g *Gate) Admit(network string, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	// Those that are full again need not be remembered. Others are at most as many
