@@ -1,7 +1,6 @@
 package guide
 
 import (
-	"context"
 	"html/template"
 	"strings"
 	"time"
@@ -99,7 +98,7 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 		Service: service, ID: listed(service.GetName()), State: strings.ToLower(service.GetStatus().GetState().String()),
 		Overdue: overdue(service.GetProvenance(), now), Hours: record.OpeningOf(service.GetHours(), now),
 		Source: record.SourceOf(service.GetName(), service.GetProvenance(), service.GetUpdateTime(), now),
-		Mark:   site.Translated(r.Language, texts(service)...), Address: r.BaseURL() + cardPath(service.GetName()),
+		Mark:   site.Translated(r.Language, texts(service)...), Address: r.BaseURL() + record.Path(service.GetName()),
 	}
 	if comune, ok := r.Comuni().Of(slug); ok {
 		c.Comune = comune
@@ -115,9 +114,7 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 	for _, provision := range service.GetProvisions() {
 		organizations = append(organizations, provision.GetOrganization())
 	}
-	bodies := readAll(ctx, organizations, func(ctx context.Context, name string) (*registryv1.Organization, error) {
-		return g.organizations.GetOrganization(ctx, &registryv1.GetOrganizationRequest{Name: name})
-	})
+	bodies := record.Read[*registryv1.Organization](ctx, g.reader, organizations...)
 	locations := []string{service.GetStatus().GetTemporaryLocation()}
 	for _, one := range service.GetPlaces() {
 		locations = append(locations, one.GetLocation())
@@ -125,13 +122,11 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 	for _, channel := range service.GetAccess() {
 		locations = append(locations, channel.GetLocation())
 	}
-	spots := readAll(ctx, locations, func(ctx context.Context, name string) (*registryv1.Location, error) {
-		return g.locations.GetLocation(ctx, &registryv1.GetLocationRequest{Name: name})
-	})
+	spots := record.Read[*registryv1.Location](ctx, g.reader, locations...)
 	c.Office = bodies[service.GetResponsibleOrganization()]
 	c.Temporary = spots[service.GetStatus().GetTemporaryLocation()]
 	for _, provision := range service.GetProvisions() {
-		c.Providers = append(c.Providers, provider{provision, bodies[provision.GetOrganization()], "/enti/" + listed(provision.GetOrganization())})
+		c.Providers = append(c.Providers, provider{provision, bodies[provision.GetOrganization()], record.Path(provision.GetOrganization())})
 	}
 	shown := map[string]bool{}
 	for _, one := range service.GetPlaces() {
@@ -144,23 +139,21 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 		if !timetable.Known {
 			timetable = record.OpeningOf(location.GetOpening(), now)
 		}
-		c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), timetable, one.GetNote(), record.AccessOf(r.Language, location.GetAccessibility())})
+		c.Places = append(c.Places, place{location, record.Path(location.GetName()), timetable, one.GetNote(), record.AccessOf(r.Language, location.GetAccessibility())})
 	}
 	for _, channel := range service.GetAccess() {
 		if location := spots[channel.GetLocation()]; location != nil && !shown[location.GetName()] {
 			shown[location.GetName()] = true
-			c.Places = append(c.Places, place{location, "/luoghi/" + listed(location.GetName()), record.OpeningOf(location.GetOpening(), now), nil, record.AccessOf(r.Language, location.GetAccessibility())})
+			c.Places = append(c.Places, place{location, record.Path(location.GetName()), record.OpeningOf(location.GetOpening(), now), nil, record.AccessOf(r.Language, location.GetAccessibility())})
 		}
 	}
-	papers := readAll(ctx, service.GetDocuments(), func(ctx context.Context, name string) (*registryv1.Document, error) {
-		return g.documents.GetDocument(ctx, &registryv1.GetDocumentRequest{Name: name})
-	})
+	papers := record.Read[*registryv1.Document](ctx, g.reader, service.GetDocuments()...)
 	for _, name := range service.GetDocuments() {
 		if paper := papers[name]; paper != nil {
 			c.Documents = append(c.Documents, paper)
 		}
 	}
-	others := g.read(r, service.GetRelatedServices())
+	others := record.Read[*registryv1.Service](ctx, g.reader, service.GetRelatedServices()...)
 	for _, name := range service.GetRelatedServices() {
 		if other := others[name]; other != nil {
 			c.Related = append(c.Related, other)
@@ -222,4 +215,16 @@ func easyParts(r *site.Request, s *registryv1.Service) []easyPart {
 		}
 	}
 	return parts
+}
+
+func isSlug(v string) bool {
+	if len(v) < 2 || len(v) > 63 || v[0] < 'a' || v[0] > 'z' {
+		return false
+	}
+	return !strings.ContainsFunc(v, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' })
+}
+
+// listed is how a list names a service: marsala/asacom.
+func listed(name string) string {
+	return strings.TrimPrefix(record.Path(name), "/servizi/")
 }

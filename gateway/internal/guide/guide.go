@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/proto/gen/registryv1"
 )
@@ -17,12 +18,11 @@ var files embed.FS
 
 // Guide makes the pages.
 type Guide struct {
-	pages         *site.Section
-	search        registryv1.SearchServiceClient
-	services      registryv1.ServiceServiceClient
-	locations     registryv1.LocationServiceClient
-	organizations registryv1.OrganizationServiceClient
-	documents     registryv1.DocumentServiceClient
+	pages    *site.Section
+	search   record.Finder
+	reader   record.Reader
+	services registryv1.ServiceServiceClient
+	news     registryv1.SearchServiceClient
 }
 
 // New makes the pages over a connection to the server behind the gateway.
@@ -31,11 +31,9 @@ func New(s *site.Site, conn grpc.ClientConnInterface) (*Guide, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Guide{
-		pages: pages, search: registryv1.NewSearchServiceClient(conn), services: registryv1.NewServiceServiceClient(conn),
-		locations: registryv1.NewLocationServiceClient(conn), organizations: registryv1.NewOrganizationServiceClient(conn),
-		documents: registryv1.NewDocumentServiceClient(conn),
-	}, nil
+	g := &Guide{pages: pages, reader: record.NewReader(conn), services: registryv1.NewServiceServiceClient(conn), news: registryv1.NewSearchServiceClient(conn)}
+	g.search = g.finder().On(conn)
+	return g, nil
 }
 
 // Handlers are the pages by their pattern.

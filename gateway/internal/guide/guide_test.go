@@ -124,13 +124,13 @@ func TestPages(t *testing.T) {
 		has, lack []string
 	}{
 		{"/", []string{"Di che aiuto hai bisogno?", "Andare a una visita", "Novità"}, nil},
-		{"/servizi/", []string{"2 servizi", "ASACOM", "Trasporto", "Sospeso", "Per chi", "Alunni (1)"}, nil},
-		{"/servizi/?q=pulmino", []string{"1 servizio per «pulmino»", "Trasporto"}, []string{"ASACOM"}},
-		{"/servizi/?per=pupils", []string{"1 servizio", "ASACOM", "Togli i filtri"}, []string{"Trasporto"}},
-		{"/servizi/?aperto=1", []string{"1 servizio", "ASACOM", "Abbiamo guardato gli orari e i luoghi dei primi 2 servizi"}, []string{"Trasporto"}},
-		{"/servizi/?accessibile=1", []string{"1 servizio", "ASACOM"}, []string{"Trasporto"}},
-		{"/servizi/?q=xyzzy", []string{"Non abbiamo trovato niente", "0923 993111", "Guarda tutti i servizi"}, []string{"Trasporto"}},
-		{"/servizi/?comune=..%2F&per=%3Cscript%3E", []string{"servizi"}, nil},
+		{"/servizi/", []string{"2 risultati", "ASACOM", "Trasporto", "Sospeso", "Per chi", "Alunni (1)"}, nil},
+		{"/servizi/?q=pulmino", []string{"1 risultato per «pulmino»", "Trasporto"}, []string{"ASACOM"}},
+		{"/servizi/?per=pupils", []string{"1 risultato", "ASACOM", "Togli i filtri"}, []string{"Trasporto"}},
+		{"/servizi/?aperto=1", []string{"1 risultato", "ASACOM", "Abbiamo guardato gli orari e i luoghi dei primi 2 servizi"}, []string{"Trasporto"}},
+		{"/servizi/?accessibile=1", []string{"1 risultato", "ASACOM"}, []string{"Trasporto"}},
+		{"/servizi/?q=xyzzy", []string{"Non ho trovato niente", "0923 993111", "Vedi tutto l"}, []string{"Trasporto"}},
+		{"/servizi/?per=%3Cscript%3E", []string{"0 risultati"}, nil},
 		{"/ar/servizi/", []string{"المساعدة في المدرسة", "Trasporto"}, []string{"ASACOM"}},
 		{"/servizi/marsala/asacom", []string{
 			"Sospeso", "Manca il personale.", "Basta una di queste", "Comma 1 con il PEI", "Tribunale di Marsala, 2025", "marzo 2025", "31 gennaio 2027", "Gratis", "via Falcone 5",
@@ -159,7 +159,7 @@ func TestPages(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range []string{"/servizi/marsala/niente", "/servizi/marsala/NIENTE", "/servizi/-/asacom", "/servizi/marsala/asacom/"} {
+	for _, path := range []string{"/servizi/?comune=..%2F", "/servizi/marsala/niente", "/servizi/marsala/NIENTE", "/servizi/-/asacom", "/servizi/marsala/asacom/"} {
 		if got := p.Get(path); got.Status != http.StatusNotFound || !strings.Contains(got.Text(), "0923 993111") {
 			t.Errorf("%s: %d", path, got.Status)
 		}
@@ -219,7 +219,7 @@ func TestComuneAway(t *testing.T) {
 	p.Get("/") // the names of the comuni are known before
 	p.Registry.SetAway("pantelleria")
 	page := p.Get("/servizi/")
-	if page.Status != http.StatusOK || !strings.Contains(page.Text(), "ASACOM") || !strings.Contains(page.Text(), "Pantelleria non risponde: i suoi servizi qui non ci sono. Telefona: 0923 695011") {
+	if page.Status != http.StatusOK || !strings.Contains(page.Text(), "ASACOM") || !strings.Contains(page.Text(), "Di Pantelleria ora non posso cercare: non risponde. 0923 695011") {
 		t.Errorf("%d %s", page.Status, page.Text())
 	}
 	card := p.Get("/servizi/pantelleria/altro")

@@ -1,11 +1,9 @@
 package guide
 
 import (
-	"maps"
-	"slices"
-
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/proto/gen/registryv1"
 )
@@ -41,20 +39,15 @@ type news struct {
 	Changed                   *timestamppb.Timestamp
 }
 
-// pathsOf the pages of records, by their collection.
-var pathsOf = map[string]string{
-	"services": "/servizi/", "documents": "/documenti/", "practices": "/buone-pratiche/", "events": "/agenda/", "plans": "/programmazione/",
-}
-
 func (g *Guide) home(r *site.Request) (*site.Page, error) {
 	// The page is whole without news.
-	answer, _ := g.search.Search(r.Upstream(), &registryv1.SearchRequest{
-		Kinds: slices.Sorted(maps.Keys(pathsOf)), PageSize: latest, Order: registryv1.SearchRequest_NEWEST_FIRST,
+	answer, _ := g.news.Search(r.Upstream(), &registryv1.SearchRequest{
+		Kinds: record.Collections(), PageSize: latest, Order: registryv1.SearchRequest_NEWEST_FIRST,
 	})
 	data := home{Needs: needs}
 	for _, hit := range answer.GetHits() {
 		data.News = append(data.News, news{
-			pathsOf[hit.GetKind()] + listed(hit.GetName()), hit.GetTitle(), hit.GetKind(), r.Comuni().Name(hit.GetComune()), hit.GetUpdateTime(),
+			record.Path(hit.GetName()), hit.GetTitle(), hit.GetKind(), r.Comuni().Name(hit.GetComune()), hit.GetUpdateTime(),
 		})
 	}
 	return &site.Page{

@@ -5,7 +5,9 @@ import (
 	"net/url"
 	"strings"
 
+	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
+	"cidsistem.example/proto/gen/registryv1"
 )
 
 // mostListed is how many services a list may have.
@@ -30,7 +32,7 @@ func (g *Guide) list(r *site.Request) (*site.Page, error) {
 		comune, id, _ := strings.Cut(entry, "/")
 		names = append(names, "comuni/"+comune+"/services/"+id)
 	}
-	found := g.read(r, names)
+	found := record.Read[*registryv1.Service](r.Upstream(), g.reader, names...)
 	data := chosen{Without: map[string]string{}}
 	for i, name := range names {
 		service := found[name]

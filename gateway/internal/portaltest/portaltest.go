@@ -2,6 +2,7 @@
 package portaltest
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -89,18 +90,33 @@ func (p *Portal) Post(path, form string) Answer {
 	return p.send(http.MethodPost, path, form)
 }
 
+// PostAs sends a body of a media type.
+func (p *Portal) PostAs(path, mediaType string, body []byte) Answer {
+	p.t.Helper()
+	return p.exchange(http.MethodPost, path, mediaType, bytes.NewReader(body))
+}
+
 // Base is http://host of the portal.
 func (p *Portal) Base() string { return p.base }
 
 func (p *Portal) send(method, path, form string) Answer {
 	p.t.Helper()
-	request, err := http.NewRequestWithContext(p.t.Context(), method, p.base+path, strings.NewReader(form))
+	mediaType := ""
+	if form != "" {
+		mediaType = "application/x-www-form-urlencoded"
+	}
+	return p.exchange(method, path, mediaType, strings.NewReader(form))
+}
+
+func (p *Portal) exchange(method, path, mediaType string, content io.Reader) Answer {
+	p.t.Helper()
+	request, err := http.NewRequestWithContext(p.t.Context(), method, p.base+path, content)
 	if err != nil {
 		p.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	request.Header.Set("Accept", "text/html")
-	if form != "" {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if mediaType != "" {
+		request.Header.Set("Content-Type", mediaType)
 	}
 	response, err := p.client.Do(request)
 	if err != nil {

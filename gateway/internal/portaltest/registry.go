@@ -27,8 +27,8 @@ type Registry struct {
 	records []proto.Message
 	// Nodes of the network.
 	nodes []*federationv1.Node
-	// away are comuni that do not answer.
-	away []string
+	// away are comuni that do not answer, stale those of which only older records are known.
+	away, stale []string
 }
 
 // SetNodes says what the network looks like.
@@ -43,6 +43,13 @@ func (r *Registry) SetAway(slugs ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.away = slugs
+}
+
+// SetStale lets comuni, by slug, be away, with their last known records still there.
+func (r *Registry) SetStale(slugs ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stale = slugs
 }
 
 // answer is Get and List of every kind.
@@ -113,6 +120,11 @@ func (r *Registry) list(stream grpc.ServerStream, method catalog.Method, request
 		missing.List().Append(protoreflect.ValueOfString(catalog.ComuneName(slug)))
 	}
 	answer.Set(answer.Descriptor().Fields().ByName("unreachable"), missing)
+	if comuni, ok := answer.Interface().(*registryv1.ListComuniResponse); ok {
+		for _, slug := range r.stale {
+			comuni.Coverage = append(comuni.Coverage, &registryv1.Coverage{Comune: catalog.ComuneName(slug), State: registryv1.Coverage_STALE})
+		}
+	}
 	return stream.SendMsg(answer.Interface())
 }
 

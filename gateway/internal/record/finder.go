@@ -22,6 +22,8 @@ const (
 	onePage = 20
 	// longestWords is how many characters a search takes.
 	longestWords = 300
+	// lookedAt is how many of the best hits are looked at for tests.
+	lookedAt = 100
 	// mostChosen is how many values of a filter a search takes.
 	mostChosen = 20
 )
@@ -34,6 +36,8 @@ type Finder struct {
 	Kinds []string
 	// Filters by the name that the address of the page gives them, in the order of the page.
 	Filters []Filter
+	// Tests narrow by what no index knows.
+	Tests []Test
 
 	search registryv1.SearchServiceClient
 	reader Reader
@@ -45,6 +49,14 @@ type Filter struct {
 	Name string
 	// Facet is the field of the search: "document_kinds". Its values are said by messages of that list.
 	Facet string
+}
+
+// A Test narrows by what the search does not know, such as what is open now: the best hits are looked at one by one.
+type Test struct {
+	// Name in the address of the page; find.NAME says it.
+	Name string
+	// Passing keeps the hits that pass.
+	Passing func(*site.Request, []*registryv1.SearchHit) []*registryv1.SearchHit
 }
 
 // On gives the finder the connection to search over.
@@ -60,9 +72,13 @@ func (f Finder) On(conn grpc.ClientConnInterface) Finder {
 // Found is what the shared part "finder" shows.
 type Found struct {
 	Path, Words string
+	Kinds       []string
 	Filters     []Offered
+	Tests       []Choice
 	Hits        []Hit
 	Total       int
+	// Looked is how many of the best hits were looked at for a test; 0: none is chosen.
+	Looked int
 	// Also are other words that mean the same.
 	Also []string
 	// Relaxed: nothing has all the words.
@@ -113,7 +129,7 @@ func (f Finder) Find(r *site.Request) (*Found, error) {
 	request := &registryv1.SearchRequest{
 		Q: clip(strings.TrimSpace(asked.Get("q")), longestWords), Kinds: f.Kinds, Facets: true, PageSize: onePage, PageToken: asked.Get("da"),
 	}
-	found := &Found{Path: f.Path, Words: request.GetQ(), Later: request.GetPageToken() != "", Several: len(f.Kinds) > 1}
+	found := &Found{Path: f.Path, Words: request.GetQ(), Kinds: f.Kinds, Later: request.GetPageToken() != "", Several: len(f.Kinds) > 1}
 	query := url.Values{}
 	if request.GetQ() != "" {
 		query.Set("q", request.GetQ())
@@ -129,9 +145,30 @@ func (f Finder) Find(r *site.Request) (*Found, error) {
 			narrow(request, filter.Facet, chosen)
 		}
 	}
+	var tests []Test
+	for _, test := range f.Tests {
+		chosen := asked.Get(test.Name) != ""
+		found.Tests = append(found.Tests, Choice{Value: test.Name, Label: r.Say("find." + test.Name), Chosen: chosen})
+		if chosen {
+			query.Set(test.Name, "1")
+			found.Narrowed = true
+			tests = append(tests, test)
+		}
+	}
+	if len(tests) > 0 {
+		request.PageSize, request.PageToken = lookedAt, ""
+	}
 	answer, err := f.search.Search(r.Upstream(), request)
 	if err != nil {
 		return nil, err
+	}
+	if len(tests) > 0 {
+		found.Looked = len(answer.GetHits())
+		for _, test := range tests {
+			answer.Hits = test.Passing(r, answer.GetHits())
+		}
+		// Counts are of all that was found, not of what passes.
+		answer.TotalSize, answer.NextPageToken, answer.Facets = int32(len(answer.GetHits())), "", nil //nolint:gosec // at most lookedAt
 	}
 	found.Total, found.Also, found.Relaxed = int(answer.GetTotalSize()), answer.GetAlsoSearched(), answer.GetRelaxed()
 	found.Query, found.First = query.Encode(), escaped(query)

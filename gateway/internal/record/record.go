@@ -133,6 +133,17 @@ func (r Reader) All(ctx context.Context, names ...string) map[string]proto.Messa
 	return found
 }
 
+// Read reads records of one kind side by side, as All does.
+func Read[T proto.Message](ctx context.Context, r Reader, names ...string) map[string]T {
+	found := map[string]T{}
+	for name, record := range r.All(ctx, names...) {
+		if record, ok := record.(T); ok {
+			found[name] = record
+		}
+	}
+	return found
+}
+
 // Links leads to records by their names, in that order; those that cannot be read are left out.
 func (r Reader) Links(ctx context.Context, names ...string) []Link {
 	found := r.All(ctx, names...)

@@ -113,6 +113,7 @@ func (s *Site) functions(l wording.Language) template.FuncMap {
 		"bodyPath":     func(name string) string { return recordPath("/enti/", name) },
 		"placePath":    func(name string) string { return recordPath("/luoghi/", name) },
 		"documentPath": func(name string) string { return recordPath("/documenti/", name) },
+		"listed":       func(name string) string { return strings.TrimPrefix(recordPath("", name), "/") },
 		"weekday":      func(day registryv1.Weekday) int { return int(day) },
 		"loc":          func(text any) template.HTML { return Inline(l, localized(text)) },
 		"prose":        func(text any) template.HTML { return Prose(l, localized(text)) },

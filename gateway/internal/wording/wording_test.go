@@ -228,24 +228,25 @@ func TestCount(t *testing.T) {
 		count    int
 		want     string
 	}{
-		{wording.Italian, 0, "0 servizi per «bus»"},
-		{wording.Italian, 1, "1 servizio per «bus»"},
-		{wording.Italian, 21, "21 servizi per «bus»"},
-		{wording.English, 0, "0 services for “bus”"},
-		{wording.English, 1, "1 service for “bus”"},
-		{wording.French, 0, "0 service pour «\u00a0bus\u00a0»"},
-		{wording.French, 2, "2 services pour «\u00a0bus\u00a0»"},
-		{wording.Arabic, 0, "لا توجد خدمات لكلمات «bus»"},
-		{wording.Arabic, 1, "خدمة واحدة لكلمات «bus»"},
-		{wording.Arabic, 2, "خدمتان لكلمات «bus»"},
-		{wording.Arabic, 3, "3 خدمات لكلمات «bus»"},
-		{wording.Arabic, 11, "11 خدمة لكلمات «bus»"},
-		{wording.Arabic, 100, "100 خدمة لكلمات «bus»"},
-		{wording.Arabic, 103, "103 خدمات لكلمات «bus»"},
+		{wording.Italian, 0, "0 risultati per «bus»"},
+		{wording.Italian, 1, "1 risultato per «bus»"},
+		{wording.Italian, 21, "21 risultati per «bus»"},
+		{wording.Italian, 2_000_000, "2000000 risultati per «bus»"},
+		{wording.English, 0, "0 results for “bus”"},
+		{wording.English, 1, "1 result for “bus”"},
+		{wording.French, 0, "0 résultat pour «\u00a0bus\u00a0»"},
+		{wording.French, 2, "2 résultats pour «\u00a0bus\u00a0»"},
+		{wording.French, 1_000_000, "1000000 résultats pour «\u00a0bus\u00a0»"},
+		{wording.Arabic, 0, "لا نتائج عن «bus»"},
+		{wording.Arabic, 1, "نتيجة واحدة عن «bus»"},
+		{wording.Arabic, 2, "نتيجتان عن «bus»"},
+		{wording.Arabic, 3, "3 نتائج عن «bus»"},
+		{wording.Arabic, 11, "11 نتيجة عن «bus»"},
+		{wording.Arabic, 103, "103 نتائج عن «bus»"},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.language, test.count), func(t *testing.T) {
-			if got, err := words.Count(test.language, "results.countFor", test.count, "Words", "bus"); err != nil || got != test.want {
+			if got, err := words.Count(test.language, "find.countFor", test.count, "Words", "bus"); err != nil || got != test.want {
 				t.Errorf("%q, %v, want %q", got, err, test.want)
 			}
 		})

@@ -53,7 +53,7 @@ function suggest(input) {
     if (words.length < 2) { close(); return; }
     asked = new AbortController();
     try {
-      const answer = await fetch(`/v1/suggest?${new URLSearchParams({ q: words, kinds: "services" })}`, { signal: asked.signal });
+      const answer = await fetch(`/v1/suggest?${new URLSearchParams([["q", words], ...(input.dataset.kinds ?? "services").split(" ").map((kind) => ["kinds", kind])])}`, { signal: asked.signal });
       if (!answer.ok) { close(); return; }
       const { suggestions = [] } = await answer.json();
       if (document.activeElement === input) show([...new Set(suggestions.map((one) => one.text))]);
