@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -13,6 +12,7 @@ import (
 	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/gen/registryv1"
 )
 
 const (
@@ -24,22 +24,17 @@ const (
 // newest keeps the records of a collection, of all comuni, that changed last.
 func (l *Library) newest(collection string) *record.Shelf[[]proto.Message] {
 	return &record.Shelf[[]proto.Message]{Keep: keep, Gather: func(ctx context.Context) ([]proto.Message, error) {
-		var all []proto.Message
-		err := l.reader.Walk(edge.Anonymous(ctx), collection, "comuni/-", walked, func(one proto.Message) {
-			if all = append(all, one); len(all) >= 20*inFeed {
-				all = latest(all)
-			}
-		})
-		return latest(all), err
+		ctx = edge.Anonymous(ctx)
+		answer, err := l.search.Search(ctx, &registryv1.SearchRequest{Kinds: []string{collection}, PageSize: inFeed, Order: registryv1.SearchRequest_NEWEST_FIRST})
+		if err != nil {
+			return nil, err
+		}
+		names := make([]string, 0, inFeed)
+		for _, hit := range answer.GetHits() {
+			names = append(names, hit.GetName())
+		}
+		return l.reader.InOrder(ctx, names...), nil
 	}}
-}
-
-// latest leaves those that changed last, the newest first.
-func latest(all []proto.Message) []proto.Message {
-	slices.SortStableFunc(all, func(a, b proto.Message) int {
-		return catalog.RecordOf(b).UpdateTime().Compare(catalog.RecordOf(a).UpdateTime())
-	})
-	return slices.Clone(all[:min(len(all), inFeed)])
 }
 
 // The feed in the words of RFC 4287.

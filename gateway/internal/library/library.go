@@ -36,6 +36,7 @@ const (
 
 // Library makes the pages.
 type Library struct {
+	search                      registryv1.SearchServiceClient
 	pages                       *site.Section
 	documents, practices, plans record.Finder
 	reader                      record.Reader
@@ -60,6 +61,7 @@ func New(s *site.Site, conn grpc.ClientConnInterface) (*Library, error) {
 		documents:       record.Finder{Path: documentsHome, Kinds: []string{"documents"}, Filters: []record.Filter{{Name: "documento", Facet: "document_kinds"}}}.On(conn),
 		practices:       record.Finder{Path: practicesHome, Kinds: []string{"practices"}, Filters: []record.Filter{{Name: "per", Facet: "target_groups"}, {Name: "prove", Facet: "evidence"}}}.On(conn),
 		plans:           record.Finder{Path: plansHome, Kinds: []string{"plans"}, Filters: []record.Filter{{Name: "stato", Facet: "plan_states"}}}.On(conn),
+		search:          registryv1.NewSearchServiceClient(conn),
 		documentService: registryv1.NewDocumentServiceClient(conn), practiceService: registryv1.NewPracticeServiceClient(conn),
 		planService: registryv1.NewPlanServiceClient(conn), eventService: registryv1.NewEventServiceClient(conn),
 	}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/annotationsv1"
@@ -197,6 +198,11 @@ func (s searching) Search(_ context.Context, request *registryv1.SearchRequest) 
 		}
 		hits = append(hits, hit)
 	}
+	if request.GetOrder() == registryv1.SearchRequest_NEWEST_FIRST {
+		slices.SortStableFunc(hits, func(a, b *registryv1.SearchHit) int {
+			return b.GetUpdateTime().AsTime().Compare(a.GetUpdateTime().AsTime())
+		})
+	}
 	answer.TotalSize = int32(len(hits))
 	answer.Hits, answer.NextPageToken = paged(hits, request.GetPageToken(), int(request.GetPageSize()))
 	for facet, codes := range counts {
@@ -243,7 +249,7 @@ func hitOf(record proto.Message) *registryv1.SearchHit {
 		return nil
 	}
 	hit := &registryv1.SearchHit{
-		Name: of.Name(), Kind: of.Kind().Collection, Comune: parsed.Comune(),
+		Name: of.Name(), Kind: of.Kind().Collection, Comune: parsed.Comune(), UpdateTime: timestamppb.New(of.UpdateTime()),
 		Facets: map[string]*registryv1.FacetCodes{"kinds": {Codes: []string{of.Kind().Collection}}, "comuni": {Codes: []string{parsed.Comune()}}},
 	}
 	catalog.SearchValues(record, func(v catalog.SearchValue) {

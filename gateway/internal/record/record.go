@@ -133,6 +133,18 @@ func (r Reader) All(ctx context.Context, names ...string) map[string]proto.Messa
 	return found
 }
 
+// InOrder reads records side by side, and returns them in the order of their names' list; those that cannot be read are left out.
+func (r Reader) InOrder(ctx context.Context, names ...string) []proto.Message {
+	found := r.All(ctx, names...)
+	var records []proto.Message
+	for _, name := range names {
+		if record := found[name]; record != nil {
+			records = append(records, record)
+		}
+	}
+	return records
+}
+
 // Read reads records of one kind side by side, as All does.
 func Read[T proto.Message](ctx context.Context, r Reader, names ...string) map[string]T {
 	found := map[string]T{}
@@ -146,12 +158,9 @@ func Read[T proto.Message](ctx context.Context, r Reader, names ...string) map[s
 
 // Links leads to records by their names, in that order; those that cannot be read are left out.
 func (r Reader) Links(ctx context.Context, names ...string) []Link {
-	found := r.All(ctx, names...)
 	var links []Link
-	for _, name := range names {
-		if record := found[name]; record != nil {
-			links = append(links, linkTo(record))
-		}
+	for _, record := range r.InOrder(ctx, names...) {
+		links = append(links, linkTo(record))
 	}
 	return links
 }
