@@ -31,12 +31,14 @@ const (
 	fieldName     = "nome"
 	fieldHours    = "orari"
 	fieldFiles    = "allegati"
+	// fieldRecord is the record that a link was on, when it is no service and no place.
+	fieldRecord = "scheda"
 )
 
 // typed are the fields that a person fills in, in their order.
 var typed = []string{
 	fieldComune, fieldKind, fieldSubject, fieldProblem, fieldDate, fieldWhen, fieldText, fieldCategory,
-	fieldFor, fieldRole, fieldBasis, fieldExpiry, fieldChannel, fieldPhone, fieldEmail, fieldName, fieldHours,
+	fieldFor, fieldRole, fieldBasis, fieldExpiry, fieldChannel, fieldPhone, fieldEmail, fieldName, fieldHours, fieldRecord,
 }
 
 // What somebody asks for, as the form calls it.
@@ -153,7 +155,7 @@ func answersFrom(r *site.Request, comuni site.Comuni) answers {
 		a[fieldKind] = kind
 	}
 	comune := query.Get(fieldComune)
-	for _, name := range []string{"servizio", "luogo", "scheda"} {
+	for _, name := range []string{"servizio", "luogo", fieldRecord} {
 		parsed, err := catalog.ParseName(query.Get(name))
 		if err != nil || parsed.Comune() == "" {
 			continue
@@ -161,17 +163,26 @@ func answersFrom(r *site.Request, comuni site.Comuni) answers {
 		comune = parsed.Comune()
 		if isSubject(parsed) {
 			a[fieldSubject] = parsed.String()
-		} else if comune != "" {
-			// The contract binds requests to services and places alone; the desk reads of other records in the text.
-			a[fieldText] = r.In("it", "ask.aboutRecord", "Name", parsed.String()) + "\n"
+		} else {
+			a[fieldRecord] = parsed.String()
 		}
 	}
 	if _, known := comuni.Of(comune); known {
 		a[fieldComune] = comune
 	} else {
 		delete(a, fieldSubject)
+		delete(a, fieldRecord)
 	}
 	return a
+}
+
+// record is that of the link, empty when there is none.
+func (a answers) record() string {
+	name, err := catalog.ParseName(a[fieldRecord])
+	if err != nil || name.Comune() != a[fieldComune] {
+		return ""
+	}
+	return name.String()
 }
 
 func isSubject(name catalog.Name) bool {

@@ -59,7 +59,9 @@ type alert struct {
 	status int
 }
 
-func (v *visit) notice(id string) { v.alert = &alert{Title: v.Say(id + "Title"), Text: v.Say(id), status: http.StatusOK} }
+func (v *visit) notice(id string) {
+	v.alert = &alert{Title: v.Say(id + "Title"), Text: v.Say(id), status: http.StatusOK}
+}
 
 // stepPage is what a question shows.
 type stepPage struct {
@@ -275,6 +277,9 @@ func (v *visit) showCheck() *site.Page {
 func (v *visit) rows() []Row {
 	var rows []Row
 	kept := needed(v.answers, v.comuni)
+	if record := v.answers.record(); record != "" {
+		rows = append(rows, Row{Label: v.Say("ask.field.scheda"), Value: record, Language: wording.Italian, Number: true})
+	}
 	for _, s := range steps {
 		for _, name := range s.fields {
 			if value := kept[name]; value != "" {
@@ -324,15 +329,19 @@ func (v *visit) row(id, name, value string) Row {
 	return row
 }
 
-// text is what the desk reads: an unlisted service or place of a disruption is said there.
+// text is what the desk reads. The contract binds requests to services and places that there are; everything else is said here.
 func (a answers) text(r *site.Request) string {
 	text := strings.TrimSpace(a[fieldText])
-	if a[fieldKind] == askDisruption && a[fieldSubject] == unlisted {
-		return r.In(wording.Italian, "ask.unlistedText", "Problem", r.In(wording.Italian, "ask.wrong."+a[fieldProblem]), "When", strings.Join(strings.Fields(a[fieldDate]+" "+a[fieldWhen]), " ")) + "\n\n" + text
+	if record := a.record(); record != "" && text != "" {
+		text = r.In(wording.Italian, "ask.aboutRecord", "Name", record) + "\n\n" + text
+	}
+	if a[fieldKind] == askDisruption && a[fieldSubject] == unlisted && text != "" {
+		when := strings.Join(strings.Fields(a[fieldDate]+" "+a[fieldWhen]), " ")
+		text = r.In(wording.Italian, "ask.unlistedText", "Problem", r.In(wording.Italian, "ask.wrong."+a[fieldProblem]), "When", when) + "\n\n" + text
 	}
 	return text
 }
 
 func hasFiles(sent *edge.Sent) bool {
-	return slices.ContainsFunc(sent.Files, func(f edge.SentFile) bool { return f.Name != "" })
+	return sent.TooLarge || slices.ContainsFunc(sent.Files, func(f edge.SentFile) bool { return f.Name != "" })
 }

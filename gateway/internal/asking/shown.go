@@ -12,7 +12,7 @@ import (
 )
 
 // shortest is the time in which nobody answers all the questions.
-const shortest = 3 * time.Second
+var shortest = 3 * time.Second
 
 // A shownClock writes into a form when it was first shown, so that nobody else can: programs that fill in forms are quicker than
 // people. Its key lasts as long as the process; whoever comes with an older mark is asked to send once more.

@@ -83,7 +83,7 @@ func shownFields(s step, a answers) []string {
 
 // needed are the answers that belong to the questions that are asked: what was typed for another kind of request stays out.
 func needed(a answers, comuni site.Comuni) answers {
-	kept := answers{fieldComune: a[fieldComune]}
+	kept := answers{fieldComune: a[fieldComune], fieldRecord: a.record()}
 	if subject, ok := a.subject(); ok {
 		kept[fieldSubject] = subject.String()
 	}
@@ -228,7 +228,9 @@ func (v *visit) subjects() []Choice {
 	return append(choices, Choice{Value: unlisted, Label: v.Say(none), Language: v.Language, Chosen: v.answers[fieldSubject] == unlisted})
 }
 
-func (v *visit) titleOf(name catalog.Name) *registryv1.LocalizedText { return v.asking.titleOf(v.Request, name) }
+func (v *visit) titleOf(name catalog.Name) *registryv1.LocalizedText {
+	return v.asking.titleOf(v.Request, name)
+}
 
 // titleOf a record, the end of its name when it cannot be read.
 func (a *Asking) titleOf(r *site.Request, name catalog.Name) *registryv1.LocalizedText {
