@@ -23,6 +23,7 @@ import (
 	"cidsistem.example/gateway/internal/guide"
 	"cidsistem.example/gateway/internal/library"
 	"cidsistem.example/gateway/internal/pages"
+	"cidsistem.example/gateway/internal/rating"
 	"cidsistem.example/gateway/internal/signin"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/web"
@@ -209,8 +210,14 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 	if err != nil {
 		return err
 	}
-	for pattern, page := range questions.Handlers() {
-		mux.Handle(pattern, edge.Form(named(pattern), page))
+	ratings, err := rating.New(portal, g.upstream)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{questions.Handlers(), ratings.Handlers()} {
+		for pattern, page := range handlers {
+			mux.Handle(pattern, edge.Form(named(pattern), page))
+		}
 	}
 	return nil
 }

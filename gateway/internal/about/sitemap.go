@@ -28,7 +28,7 @@ const (
 
 // fixed are the pages that are no records.
 var fixed = []string{
-	"/", "/servizi/", "/chi-opera/", "/documenti/", "/buone-pratiche/", "/programmazione/", "/agenda/",
+	"/", "/servizi/", "/chi-opera/", "/documenti/", "/buone-pratiche/", "/programmazione/", "/agenda/", "/chiedi/",
 	"/rete/", "/accessibilita/", "/privacy/", "/note-legali/", "/contatti/", "/domande-frequenti/",
 }
 
