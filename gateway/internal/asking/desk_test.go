@@ -161,6 +161,12 @@ func start(t *testing.T, more ...proto.Message) (*portaltest.Portal, *desk) {
 	return portaltest.Start(t, records, func(s *grpc.Server) { deskv1.RegisterRequestServiceServer(s, d) }), d
 }
 
+// startOne runs the portal of one comune.
+func startOne(t *testing.T, d *desk) *portaltest.Portal {
+	t.Helper()
+	return portaltest.Start(t, []proto.Message{portaltest.Marsala()}, func(s *grpc.Server) { deskv1.RegisterRequestServiceServer(s, d) })
+}
+
 func set(t *testing.T, shortest time.Duration) {
 	before := *asking.Shortest
 	*asking.Shortest = shortest

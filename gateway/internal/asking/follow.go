@@ -204,7 +204,8 @@ func (f *following) failed(ctx context.Context, err error) (*site.Page, error) {
 		if request, err := f.lookUp(ctx); err == nil {
 			page := f.show(request, "")
 			data := page.Data.(followPage)
-			data.Alert, page.Data, page.Status = wrong, data, wrong.status
+			data.Alert = wrong
+			page.Data, page.Status = data, wrong.status
 			return page, nil
 		}
 	case reason == registryv1.ErrorReason_TOO_MANY_REQUESTS:
