@@ -29,6 +29,11 @@ func TestPortalInABrowser(t *testing.T) {
 	}
 
 	f := startAs(t, demo.Options{})
+	// The desk answers at its own node.
+	desk, err := f.AddGateway(t.Context(), "marsala")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	controlled := make(chan error, 1)
 	go func() { controlled <- f.Control(ctx) }()
@@ -42,7 +47,7 @@ func TestPortalInABrowser(t *testing.T) {
 	// One file after the other: some of them cut a comune off.
 	tests := exec.CommandContext(ctx, "node", "--test", "--test-concurrency=1", "--test-reporter=spec")
 	tests.Dir = "browser"
-	tests.Env = append(os.Environ(), "CID_DEMO="+filepath.Join(bin, "cid-demo"), "CID_DATA_DIR="+f.dir, "CID_HTTP_ADDR="+f.HTTP())
+	tests.Env = append(os.Environ(), "CID_DEMO="+filepath.Join(bin, "cid-demo"), "CID_DATA_DIR="+f.dir, "CID_HTTP_ADDR="+f.HTTP(), "CID_DESK_ADDR="+desk)
 	tests.Stdout, tests.Stderr = t.Output(), t.Output()
 	tests.Cancel = func() error { return tests.Process.Signal(syscall.SIGTERM) }
 	tests.WaitDelay = 10 * time.Second

@@ -94,7 +94,7 @@ export async function tabbed(page, what) {
   });
   for (let i = 0; i < stops; i++) {
     await page.keyboard.press("Tab");
-    const wrong = await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => {
+    const wrong = await page.evaluate(() => {
       const target = document.activeElement;
       const before = window.visited.at(-1);
       const again = window.visited.includes(target);
@@ -109,8 +109,8 @@ export async function tabbed(page, what) {
       if (!(style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) && style.boxShadow === "none") said.push("the focus cannot be seen");
       if (box.bottom <= 0 || box.top >= innerHeight || box.right <= 0 || box.left >= innerWidth) said.push("outside the window");
       else if (at !== target && !target.contains(at) && !at?.contains(target)) said.push(`covered by ${at?.outerHTML.slice(0, 80)}`);
-      done(said.length ? `${said.join(", ")}: ${target.outerHTML.slice(0, 120)}` : "");
-    }); }));
+      return said.length ? `${said.join(", ")}: ${target.outerHTML.slice(0, 120)}` : "";
+    });
     assert.equal(wrong, "", `stop ${i + 1} of ${stops} on ${what}`);
   }
   return stops;

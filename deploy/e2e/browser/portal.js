@@ -11,6 +11,8 @@ import { chromium } from "playwright-core";
 const here = import.meta.dirname;
 const repository = path.join(here, "../../..");
 export const base = `http://${process.env.CID_HTTP_ADDR ?? "127.0.0.1:8080"}`;
+// The gateway of Marsala's own node: requests are read and answered there alone.
+export const desk = `http://${process.env.CID_DESK_ADDR}`;
 const demo = path.resolve(process.env.CID_DEMO ?? path.join(repository, "bin/cid-demo"));
 const data = path.resolve(process.env.CID_DATA_DIR ?? path.join(repository, ".demo"));
 // Where screenshots are kept for a person to look at.
@@ -37,11 +39,11 @@ async function token(comune) {
 }
 
 // Asks the REST edge; as an operator of a comune when one is named.
-export async function rest(method, resource, { body, as } = {}) {
+export async function rest(method, resource, { body, as, at = base } = {}) {
   const headers = { Accept: "application/json" };
   if (body) headers["Content-Type"] = "application/json";
   if (as) headers.Authorization = `Bearer ${await token(as)}`;
-  const answer = await fetch(base + resource, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(20_000) });
+  const answer = await fetch(at + resource, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(20_000) });
   return { status: answer.status, body: await answer.json() };
 }
 
