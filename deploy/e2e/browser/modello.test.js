@@ -50,7 +50,7 @@ test("cards have what Modello Comuni asks for, in its order", async () => {
     const has = (name) => card.elements.some(([element]) => element === name);
     assert.equal(has("service-booking-access"), (service.access ?? []).some(({ bookingRequired }) => bookingRequired), `booking of ${service.name}`);
     assert.equal(has("service-online-access"), (service.access ?? []).some(({ uri }) => uri), `online access of ${service.name}`);
-    assert.match(card.verified, /verificat/i, `when ${service.name} was verified`);
+    assert.match(card.verified, /controllat|verificat/i, `when ${service.name} was verified`);
 
     const linked = JSON.parse(card.json);
     const said = `JSON-LD of ${service.name}`;

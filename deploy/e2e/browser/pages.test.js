@@ -15,16 +15,17 @@ const visit = async (view, page, language = "it") => {
   assert.equal(answer.status(), page.status ?? 200, `status of ${page.name}`);
 };
 
+// In the short run axe looks at all pages in Italian, and at every third in Arabic.
 for (const language of full ? languages : ["it", "ar"]) {
   test(`pages in ${language}: axe, landmarks, headings, what has to be there`, async (t) => {
     const view = await look(held, { language });
-    for (const page of pages) {
+    for (const [i, page] of pages.entries()) {
       await t.test(page.name, async () => {
         const what = `${page.name} (${language})`;
         await visit(view, page, language);
         await ordered(view, { language, what });
         await complete(view, { refused: page.status >= 400, what });
-        await accessible(view, what);
+        if (full || language === "it" || i % 3 === 0) await accessible(view, what);
         await fits(view, what);
       });
     }

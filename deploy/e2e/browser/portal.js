@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { after, before } from "node:test";
+import { after } from "node:test";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 
@@ -60,21 +60,24 @@ export async function soon(check, within = 25_000) {
   }
 }
 
-// A browser for the tests of a file, closed after them.
+// A browser for the tests of a file, started for the first page and closed after the last.
 export function browser(...more) {
-  const held = {};
-  before(async () => {
-    await mkdir(shots, { recursive: true });
-    held.browser = await chromium.launch({ executablePath: chromiumPath, headless: true, args: [...flags, ...more] });
-  });
-  after(async () => { await held.browser?.close(); });
+  const held = {
+    started: undefined,
+    start: async () => {
+      await mkdir(shots, { recursive: true });
+      return chromium.launch({ executablePath: chromiumPath, headless: true, args: [...flags, ...more] });
+    },
+  };
+  after(async () => { await (await held.started)?.close(); });
   return held;
 }
 
 // Opens a page that tells what browsers complain about: errors on the console, violations of the content security policy, and
 // requests to anybody else. A page that is refused on purpose names its status in `refused`.
 export async function look(held, { width = 1280, language = "it", script = true, ...media } = {}) {
-  const context = await held.browser.newContext({
+  held.started ??= held.start();
+  const context = await (await held.started).newContext({
     viewport: { width, height: width < 600 ? 740 : 900 }, locale: language, javaScriptEnabled: script, baseURL: base, ...media,
   });
   context.setDefaultTimeout(15_000);
