@@ -124,8 +124,8 @@ func (c *checker) contact(a answers) {
 		}
 	case deskv1.Request_VIDEO_CALL_SIGN_LANGUAGE:
 		if phone == "" && mail == "" {
-			c.add(fieldEmail, "eitherMissing")
 			c.add(fieldPhone, "eitherMissing")
+			c.add(fieldEmail, "eitherMissing")
 		}
 	}
 	if phone != "" && !isPhone(phone) {

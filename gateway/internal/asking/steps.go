@@ -196,8 +196,8 @@ func (v *visit) choices(name string) []Choice {
 	return choices
 }
 
-// mostSubjects is how many services and places are offered at once.
-const mostSubjects = 20
+// mostSubjects is how many services, and how many places, are offered at once.
+const mostSubjects = 12
 
 // subjects are the services and places of the comune that match what was typed to find them, the chosen one first.
 func (v *visit) subjects() []Choice {
@@ -208,18 +208,20 @@ func (v *visit) subjects() []Choice {
 		title := site.In(v.Language, v.titleOf(name))
 		choices = append(choices, Choice{Value: chosen, Label: title.Text, Language: title.Language, Chosen: true, Hint: v.Code("kinds", name.Kind.Collection)})
 	}
-	found, err := v.asking.search.Search(v.Upstream(), &registryv1.SearchRequest{
-		Q: v.words, Comuni: []string{v.answers[fieldComune]}, Kinds: []string{"services", "locations"}, PageSize: mostSubjects,
-	})
-	if err != nil {
-		v.notice("ask.away.subjects")
-	}
-	v.more = int(found.GetTotalSize()) - len(found.GetHits())
-	for _, hit := range found.GetHits() {
-		if hit.GetName() == chosen {
-			continue
+	for _, kind := range []string{"services", "locations"} {
+		found, err := v.asking.search.Search(v.Upstream(), &registryv1.SearchRequest{
+			Q: v.words, Comuni: []string{v.answers[fieldComune]}, Kinds: []string{kind}, PageSize: mostSubjects,
+		})
+		if err != nil {
+			v.notice("ask.away.subjects")
+			break
 		}
-		choices = append(choices, Choice{Value: hit.GetName(), Label: hit.GetTitle(), Language: wording.Italian, Hint: v.Code("kinds", hit.GetKind())})
+		v.more += int(found.GetTotalSize()) - len(found.GetHits())
+		for _, hit := range found.GetHits() {
+			if hit.GetName() != chosen {
+				choices = append(choices, Choice{Value: hit.GetName(), Label: hit.GetTitle(), Language: wording.Italian, Hint: v.Code("kinds", hit.GetKind())})
+			}
+		}
 	}
 	none := "ask.unlisted"
 	if v.answers[fieldKind] != askDisruption {
