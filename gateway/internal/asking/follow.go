@@ -142,7 +142,7 @@ func (f *following) do(ctx context.Context, sent *edge.Sent) (request *deskv1.Re
 		request, err = desk.CloseRequest(ctx, &deskv1.CloseRequestRequest{Parent: parent, Code: f.code})
 		return request, "follow.ended", err
 	case actRate:
-		score, err := strconv.Atoi(f.score)
+		score, err := strconv.ParseInt(f.score, 10, 32)
 		if err != nil || score < 1 || score > 5 {
 			f.add(fieldScore, "score")
 		}

@@ -195,7 +195,7 @@ func (f *form) failed(r *site.Request, err error) int {
 }
 
 func (h *Rating) keep(r *site.Request, f form) error {
-	said := &deskv1.Feedback{Page: f.Page, Rating: int32(f.Stars), Text: f.Text, Language: string(r.Language)} //nolint:gosec // 1 to 5
+	said := &deskv1.Feedback{Page: f.Page, Rating: int32(f.Stars), Text: f.Text, Language: string(r.Language)}
 	for i, one := range f.Choices {
 		if one.Chosen {
 			said.Aspects = append(said.Aspects, aspects[i].aspect)

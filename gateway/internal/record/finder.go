@@ -168,7 +168,7 @@ func (f Finder) Find(r *site.Request) (*Found, error) {
 			answer.Hits = test.Passing(r, answer.GetHits())
 		}
 		// Counts are of all that was found, not of what passes.
-		answer.TotalSize, answer.NextPageToken, answer.Facets = int32(len(answer.GetHits())), "", nil //nolint:gosec // at most lookedAt
+		answer.TotalSize, answer.NextPageToken, answer.Facets = int32(len(answer.GetHits())), "", nil
 	}
 	found.Total, found.Also, found.Relaxed = int(answer.GetTotalSize()), answer.GetAlsoSearched(), answer.GetRelaxed()
 	found.Query, found.First = query.Encode(), escaped(query)
