@@ -492,6 +492,25 @@ func TestInjection(t *testing.T) {
 	}
 }
 
+// TestNoMoreThanNeeded: each way to answer asks for what it needs alone.
+func TestNoMoreThanNeeded(t *testing.T) {
+	p, _ := start(t)
+	for channel, want := range map[string][]string{
+		"code_only": nil, "visit": nil,
+		"phone": {"telefono", "nome", "orari"}, "email": {"email", "nome"}, "video_call_sign_language": {"telefono", "email", "nome", "orari"},
+	} {
+		at := get(t, p, "/chiedi/?comune=marsala&tipo=informazioni").send("testo", "x").send("per", "me").send("canale", channel)
+		for _, name := range []string{"telefono", "email", "nome", "orari"} {
+			if asked := at.element("id", name) != nil; asked != slices.Contains(want, name) {
+				t.Errorf("%s: %s is asked for: %t", channel, name, asked)
+			}
+		}
+		if both := strings.Count(at.Text(), say(t, "it", "ask.either")); channel == "video_call_sign_language" && both != 2 || channel == "phone" && both != 0 {
+			t.Errorf("%s: says %d times that one of two is enough", channel, both)
+		}
+	}
+}
+
 func TestMethods(t *testing.T) {
 	p, _ := start(t)
 	if got := p.Get("/chiedi/"); got.Header.Get("Cache-Control") != "no-store" {

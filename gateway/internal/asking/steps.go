@@ -126,6 +126,9 @@ func (v *visit) fields(s step) []Field {
 		if hint := "ask.hint." + name; v.Knows(hint) {
 			field.Hint = v.Say(hint)
 		}
+		if contact := name == fieldPhone || name == fieldEmail; contact && v.answers.channel() == deskv1.Request_VIDEO_CALL_SIGN_LANGUAGE {
+			field.Hint = v.Say("ask.either")
+		}
 		field.Bare = len(shown) == 1
 		switch name {
 		case fieldComune, fieldKind, fieldSubject, fieldProblem, fieldFor, fieldRole, fieldChannel:
