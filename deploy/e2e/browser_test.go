@@ -3,9 +3,11 @@ package e2e
 import (
 	"cmp"
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -44,14 +46,22 @@ func TestPortalInABrowser(t *testing.T) {
 		}
 	}()
 
-	// One file after the other: some of them cut a comune off.
-	tests := exec.CommandContext(ctx, "node", "--test", "--test-concurrency=1", "--test-reporter=spec")
-	tests.Dir = "browser"
-	tests.Env = append(os.Environ(), "CID_DEMO="+filepath.Join(bin, "cid-demo"), "CID_DATA_DIR="+f.dir, "CID_HTTP_ADDR="+f.HTTP(), "CID_DESK_ADDR="+desk)
-	tests.Stdout, tests.Stderr = t.Output(), t.Output()
-	tests.Cancel = func() error { return tests.Process.Signal(syscall.SIGTERM) }
-	tests.WaitDelay = 10 * time.Second
-	if err := tests.Run(); err != nil {
-		t.Errorf("in the browser: %v", err)
+	files, err := fs.Glob(os.DirFS("browser"), "*.test.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A comune that is away, and Lighthouse, need the federation for themselves.
+	alone := []string{"away.test.js", "lighthouse.test.js"}
+	together := slices.DeleteFunc(files, func(file string) bool { return slices.Contains(alone, file) })
+	for _, run := range [][]string{together, alone[:1], alone[1:]} {
+		tests := exec.CommandContext(ctx, "node", append([]string{"--test", "--test-concurrency=2", "--test-reporter=spec"}, run...)...)
+		tests.Dir = "browser"
+		tests.Env = append(os.Environ(), "CID_DEMO="+filepath.Join(bin, "cid-demo"), "CID_DATA_DIR="+f.dir, "CID_HTTP_ADDR="+f.HTTP(), "CID_DESK_ADDR="+desk)
+		tests.Stdout, tests.Stderr = t.Output(), t.Output()
+		tests.Cancel = func() error { return tests.Process.Signal(syscall.SIGTERM) }
+		tests.WaitDelay = 10 * time.Second
+		if err := tests.Run(); err != nil {
+			t.Errorf("in the browser: %v", err)
+		}
 	}
 }

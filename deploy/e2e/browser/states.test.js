@@ -120,7 +120,7 @@ test("filters narrow results, and say how to widen them", async () => {
   await accessible(page, "results with filters open");
   await fits(page, "results with filters open");
   await page.locator("input[name=comune]").first().check();
-  await page.locator("details.narrowing button[type=submit]").click();
+  await page.locator("details:has(input[name=comune]) button[type=submit]").click();
   await page.waitForURL(/comune=/);
   const some = Number((await page.locator("#trovati").textContent()).match(/\d+/)[0]);
   assert.ok(some > 0 && some < all, `${some} of ${all}`);
