@@ -38,6 +38,8 @@ export const pages = [
   { name: "legal", path: "/note-legali/" },
   { name: "contacts", path: "/contatti/" },
   { name: "questions", path: "/domande-frequenti/" },
+  { name: "rating-low", path: "/valuta/?pagina=/servizi/&voto=2" },
+  { name: "rating-high", path: "/valuta/?pagina=/servizi/&voto=5" },
   { name: "sign-in", path: "/accesso/" },
   { name: "missing", path: "/non-esiste/", status: 404 },
   { name: "missing-card", path: "/servizi/marsala/non-esiste", status: 404 },
