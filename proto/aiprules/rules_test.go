@@ -258,7 +258,7 @@ func TestFiltersAreFacets(t *testing.T) {
 			facets[facet] = true
 		}
 	}
-	others := []string{"q", "comuni", "kinds", "page_size", "page_token", "facets", "read_preference", "max_staleness"}
+	others := []string{"q", "comuni", "kinds", "page_size", "page_token", "facets", "read_preference", "max_staleness", "order"}
 	request := (&registryv1.SearchRequest{}).ProtoReflect().Descriptor().Fields()
 	for i := range request.Len() {
 		fd := request.Get(i)
