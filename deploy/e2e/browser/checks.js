@@ -66,12 +66,12 @@ export async function ordered(page, { language = "it", what }) {
 }
 
 // What the law and Modello Comuni want on every page.
-export async function complete(page, { refused, what }) {
+export async function complete(page, { unrated, what }) {
   const links = await page.evaluate(() => Object.fromEntries([...document.querySelectorAll("a[data-element]")].map((link) => [link.dataset.element, new URL(link.href).pathname])));
   for (const [name, path] of Object.entries({ faq: "/domande-frequenti/", "report-inefficiency": "/chiedi/", "accessibility-link": "/accessibilita/", "privacy-policy-link": "/privacy/" })) {
     assert.ok(links[name]?.endsWith(path), `${name} on ${what} leads to ${links[name]}`);
   }
-  if (refused) return;
+  if (unrated) return;
   const feedback = await page.evaluate(() => ["feedback", "feedback-title", ...[1, 2, 3, 4, 5].map((n) => `feedback-rate-${n}`)].filter((name) => !document.querySelector(`[data-element="${name}"]`)));
   assert.deepEqual(feedback, [], `what the rating lacks on ${what}`);
 }

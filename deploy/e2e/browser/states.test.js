@@ -1,6 +1,7 @@
 // What pages become while somebody uses them, with scripts: the menu, suggestions, the questions of "serve a me?", ticks, filters.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { go } from "./asking.js";
 import { accessible, fits, tabbed } from "./checks.js";
 import { browser, look } from "./portal.js";
 
@@ -126,4 +127,32 @@ test("filters narrow results, and say how to widen them", async () => {
   assert.ok(some > 0 && some < all, `${some} of ${all}`);
   page.calm();
   await page.context().close();
+});
+
+test("a page is rated: other questions for few stars than for many, then it is said that the answer was taken", async (t) => {
+  for (const [width, language, script] of [[360, "ar", true], [1280, "it", false]]) {
+    await t.test(`${width} px, ${language}`, async () => {
+      const page = await look(held, { width, language, script });
+      const card = `${language === "it" ? "" : `/${language}`}/servizi/marsala/asacom`;
+      const asked = {};
+      for (const stars of [4, 2]) {
+        await page.goto(card);
+        await go(page, () => page.locator(`[data-element="feedback-rate-${stars}"]`).click());
+        assert.equal(await page.locator(`[data-element="feedback-rating-${stars > 3 ? "positive" : "negative"}"]`).count(), 1);
+        asked[stars] = await page.locator('[data-element="feedback-rating-answer"]').allTextContents();
+        assert.ok(asked[stars].length >= 4, `${asked[stars]}`);
+      }
+      assert.notDeepEqual(asked[4], asked[2]);
+      await page.locator("input[name=aspetto]").first().check();
+      await page.locator('[data-element="feedback-input-text"]').fill("Mancano gli orari.");
+      await fits(page, "the rating");
+      const taken = await go(page, () => page.locator("#manda").click());
+      assert.equal(taken.status(), 200);
+      assert.ok(await page.locator("main [role=status]").isVisible(), "that it was taken is said");
+      if (script) await accessible(page, "a rating that was taken");
+      await page.shot(`rating-${width}-${language}`);
+      page.calm();
+      await page.context().close();
+    });
+  }
 });
