@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -69,47 +70,56 @@ func New(identity Identity, upstream grpc.ClientConnInterface, logger *slog.Logg
 
 // A Section is the pages of one package.
 type Section struct {
-	site  *Site
-	pages map[wording.Language]map[string]*template.Template
+	site *Site
+	// pages of each language by name, parsed when the language is asked for first.
+	pages map[wording.Language]func() (map[string]*template.Template, error)
 }
 
-// Section parses the pages in a folder, each inside the frame, once for each language: their words are bound to it. A page's file
-// defines "body"; files that begin with _ are parts that all of them may use.
+// Section takes the pages in a folder, each inside the frame, for each language: their words are bound to it. A page's file
+// defines "body"; files that begin with _ are parts that all of them may use. It fails when a page cannot be parsed.
 func (s *Site) Section(from fs.FS, folder string) (*Section, error) {
-	section := &Section{site: s, pages: map[wording.Language]map[string]*template.Template{}}
 	names, err := fs.Glob(from, folder+"/*.html")
 	if err != nil {
 		return nil, err
 	}
+	section := &Section{site: s, pages: map[wording.Language]func() (map[string]*template.Template, error){}}
 	for _, l := range wording.Languages() {
-		shared, err := template.New("").Funcs(s.functions(l)).ParseFS(files, "templates/_*.html")
-		if err != nil {
-			return nil, fmt.Errorf("frame: %w", err)
-		}
-		section.pages[l] = map[string]*template.Template{}
-		for _, name := range names {
-			if strings.HasPrefix(path.Base(name), "_") {
-				if _, err := shared.ParseFS(from, name); err != nil {
-					return nil, fmt.Errorf("page: %w", err)
-				}
-			}
-		}
-		for _, name := range names {
-			base := path.Base(name)
-			if strings.HasPrefix(base, "_") {
-				continue
-			}
-			page, err := shared.Clone()
-			if err == nil {
-				page, err = page.ParseFS(from, name)
-			}
-			if err != nil {
+		section.pages[l] = sync.OnceValues(func() (map[string]*template.Template, error) { return s.parse(l, from, names) })
+	}
+	// What parses in one language parses in all: only the words differ.
+	_, err = section.pages[wording.Italian]()
+	return section, err
+}
+
+// parse makes the pages of a language.
+func (s *Site) parse(l wording.Language, from fs.FS, names []string) (map[string]*template.Template, error) {
+	shared, err := template.New("").Funcs(s.functions(l)).ParseFS(files, "templates/_*.html")
+	if err != nil {
+		return nil, fmt.Errorf("frame: %w", err)
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		if strings.HasPrefix(path.Base(name), "_") {
+			if _, err := shared.ParseFS(from, name); err != nil {
 				return nil, fmt.Errorf("page: %w", err)
 			}
-			section.pages[l][strings.TrimSuffix(base, ".html")] = page
 		}
 	}
-	return section, nil
+	for _, name := range names {
+		base := path.Base(name)
+		if strings.HasPrefix(base, "_") {
+			continue
+		}
+		page, err := shared.Clone()
+		if err == nil {
+			page, err = page.ParseFS(from, name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("page: %w", err)
+		}
+		pages[strings.TrimSuffix(base, ".html")] = page
+	}
+	return pages, nil
 }
 
 // A Page is what a handler shows.
@@ -200,7 +210,12 @@ func (c *Section) Handle(h Handler) http.Handler {
 // answer renders a page whole before anything of it is sent.
 func (s *Site) answer(w http.ResponseWriter, r *Request, section *Section, page *Page) {
 	var body bytes.Buffer
-	template, ok := section.pages[r.Language][page.Template]
+	pages, err := section.pages[r.Language]()
+	if err != nil {
+		edge.Broken(w, r.Request, err)
+		return
+	}
+	template, ok := pages[page.Template]
 	if !ok {
 		edge.Broken(w, r.Request, fmt.Errorf("page %s: there is no such template", page.Template))
 		return

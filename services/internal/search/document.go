@@ -33,12 +33,12 @@ const (
 	passageField = "passage" // stored: each further text, for snippets
 )
 
-// newestTerm is a text that sorts before those of earlier times.
-func newestTerm(t time.Time) string {
+// newestTerm is a text that sorts before those of records that changed earlier; of those of one moment, by name.
+func newestTerm(t time.Time, name string) string {
 	if t.IsZero() {
-		return strings.Repeat("f", 16)
+		return strings.Repeat("f", 16) + name
 	}
-	return fmt.Sprintf("%016x", math.MaxInt64-t.UnixNano())
+	return fmt.Sprintf("%016x", math.MaxInt64-t.UnixNano()) + name
 }
 
 // The facets that every record has.
@@ -99,7 +99,7 @@ func documentOf(change Change) (*document.Document, error) {
 	d.AddField(newTermsField(meaningField, content.meanings))
 	d.AddField(newCodesField(facetField, content.codes))
 	d.AddField(newCodesField(readerField, readersOf(record.Visibility())))
-	d.AddField(newCodesField(newestField, []string{newestTerm(record.UpdateTime())}))
+	d.AddField(newCodesField(newestField, []string{newestTerm(record.UpdateTime(), change.Name)}))
 	d.AddField(newStoredField(hitField, stored))
 	for _, keyword := range content.keywords {
 		d.AddField(newStoredField(keywordField, []byte(keyword)))

@@ -629,6 +629,7 @@ func TestNewestFirst(t *testing.T) {
 	if err := x.Apply(t.Context(), later, search.Position{Revision: 2}); err != nil {
 		t.Fatal(err)
 	}
+	// "middle" and "same" changed at the same moment: names decide.
 	newest := &registryv1.SearchRequest{Q: "trasporto", Order: registryv1.SearchRequest_NEWEST_FIRST}
 	all := ids(find(t, x, newest, public))
 	if want := []string{"old", "new", "middle", "same", "none"}; !cmp.Equal(all, want) {

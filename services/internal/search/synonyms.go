@@ -30,7 +30,7 @@ func (m *meaning) id() string { return m.words[0] }
 // raised by hand, and the table of synonyms.
 var version = func() string {
 	sum := sha256.Sum256([]byte(fmt.Sprintf("%q", meanings)))
-	return "2-" + hex.EncodeToString(sum[:8])
+	return "3-" + hex.EncodeToString(sum[:8])
 }()
 
 // phrases finds the entries of the table in texts: a tree by the roots of words.
