@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -43,7 +44,7 @@ func (f *federation) takeKept(kept string, ids ...string) (bool, error) {
 		}
 		f.progress.say("taking the data of %s from %s", id, kept)
 		to := filepath.Join(f.dir, id)
-		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
+		if err := errors.Join(os.RemoveAll(to), copyData(to, from)); err != nil {
 			return false, fmt.Errorf("take the kept data of %s: %w", id, err)
 		}
 	}
@@ -58,7 +59,7 @@ func (f *federation) keep(kept string, ids ...string) error {
 	for _, id := range ids {
 		to := filepath.Join(kept, id)
 		f.progress.say("keeping the data of %s in %s", id, kept)
-		err := errors.Join(os.RemoveAll(to+".new"), os.CopyFS(to+".new", os.DirFS(filepath.Join(f.dir, id))), os.RemoveAll(to))
+		err := errors.Join(os.RemoveAll(to+".new"), copyData(to+".new", filepath.Join(f.dir, id)), os.RemoveAll(to))
 		if err == nil {
 			err = os.Rename(to+".new", to)
 		}
@@ -89,4 +90,25 @@ func (f *federation) startNodes(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// copyData copies a folder with the modes of its files: a node does not start with a master key that others can read.
+func copyData(to, from string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		return os.Chmod(filepath.Join(to, relative), info.Mode().Perm())
+	})
 }
