@@ -41,7 +41,8 @@ demo-heal: ## connect COMUNE again
 
 test: unit e2e ## run all tests
 
-unit: assets ## tests of the packages, with the race detector
+unit: assets ## tests of the packages, with the race detector, and of the portal's scripts
+	node --test $(WEB)/scripts/eligibility/
 	$(GO) test -race -p 1 -timeout 20m $$($(GO) list work | grep -v /deploy/e2e)
 
 BROWSER := deploy/e2e/browser
