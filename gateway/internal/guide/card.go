@@ -12,9 +12,6 @@ import (
 	"cidsistem.example/proto/gen/registryv1"
 )
 
-// overdueAfter is the age of a record's source from which it is shown as old, where nobody has said when it must be verified.
-const overdueAfter = 18 * 30 * 24 * time.Hour
-
 // A card is what the page of a service shows.
 type card struct {
 	*registryv1.Service
@@ -26,8 +23,6 @@ type card struct {
 	Mark          site.Mark
 	// State in lower case, as messages have it.
 	State string
-	// Overdue: it should have been verified again by now.
-	Overdue bool
 	// Office answers for the service.
 	Office *registryv1.Organization
 	// Places with their hours.
@@ -96,7 +91,7 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 	slug, _, _ := strings.Cut(strings.TrimPrefix(service.GetName(), "comuni/"), "/")
 	c := &card{
 		Service: service, ID: listed(service.GetName()), State: strings.ToLower(service.GetStatus().GetState().String()),
-		Overdue: overdue(service.GetProvenance(), now), Hours: record.OpeningOf(service.GetHours(), now),
+		Hours:  record.OpeningOf(service.GetHours(), now),
 		Source: record.SourceOf(service.GetName(), service.GetProvenance(), service.GetUpdateTime(), now),
 		Mark:   site.Translated(r.Language, texts(service)...), Address: r.BaseURL() + record.Path(service.GetName()),
 	}
@@ -160,20 +155,6 @@ func (g *Guide) fill(r *site.Request, service *registryv1.Service) *card {
 		}
 	}
 	return c
-}
-
-// overdue tells whether a record should have been verified again by now: its date says so, or its source is old.
-func overdue(p *registryv1.Provenance, now time.Time) bool {
-	if due := p.GetVerifyByTime(); due != nil {
-		return due.AsTime().Before(now)
-	}
-	if verified := p.GetVerifyTime(); verified != nil {
-		return now.Sub(verified.AsTime()) > overdueAfter
-	}
-	if as := p.GetAsOf(); as != nil {
-		return now.Sub(time.Date(int(as.GetYear()), time.Month(max(as.GetMonth(), 1)), int(max(as.GetDay(), 1)), 0, 0, 0, 0, time.UTC)) > overdueAfter
-	}
-	return true
 }
 
 // texts of a card, to say how much of it is translated.

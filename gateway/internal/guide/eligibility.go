@@ -62,8 +62,8 @@ type questions struct {
 
 // The words of the questions; each is the message fit.NAME.
 var questionWords = []string{
-	"start", "age", "residence", "elsewhere", "months", "papers", "noPapers", "percent", "isee", "school", "noSchool", "enrolment", "yes", "no", "unknown", "unknownHint", "result", "fits",
-	"fitsText", "maybe", "maybeText", "unlikely", "unlikelyText", "holds", "fails", "open", "assessed", "priority", "rule", "again", "private", "number", "askAnyway",
+	"start", "age", "residence", "elsewhere", "months", "papers", "noPapers", "percent", "isee", "school", "noSchool", "enrolment", "yes", "no", "unknown", "fits",
+	"fitsText", "maybe", "maybeText", "unlikely", "unlikelyText", "holds", "fails", "open", "assessed", "priority", "rule", "private", "number", "askAnyway",
 }
 
 // criteria makes the criteria of a service, and the questions when at least one of them can be asked.

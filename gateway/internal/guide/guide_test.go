@@ -134,7 +134,7 @@ func TestPages(t *testing.T) {
 		{"/ar/servizi/", []string{"المساعدة في المدرسة", "Trasporto"}, []string{"ASACOM"}},
 		{"/servizi/marsala/asacom", []string{
 			"Sospeso", "Manca il personale.", "Basta una di queste", "Comma 1 con il PEI", "Tribunale di Marsala, 2025", "marzo 2025", "31 gennaio 2027", "Gratis", "via Falcone 5",
-			"Queste informazioni sono vecchie", "Il comune non", "78,5 cm", "Leggi in modo facile",
+			"Queste informazioni sono vecchie", "Va controllata di nuovo", "Il comune non", "78,5 cm", "Leggi in modo facile",
 		}, []string{"Alcune parti di questa pagina"}},
 		{"/servizi/marsala/asacom?lettura=facile", []string{"Un assistente ti aiuta.", "Leggi la scheda intera"}, []string{"Parla con la scuola."}},
 		{"/ar/servizi/marsala/asacom", []string{"المساعدة في المدرسة", "بعض أجزاء هذه الصفحة"}, nil},

@@ -27,8 +27,24 @@ type Source struct {
 
 // SourceOf a record at a moment.
 func SourceOf(name string, p *registryv1.Provenance, updated *timestamppb.Timestamp, now time.Time) Source {
-	due := p.GetVerifyByTime()
-	return Source{Provenance: p, Name: name, Overdue: due != nil && due.AsTime().Before(now), Updated: updated}
+	return Source{Provenance: p, Name: name, Overdue: overdue(p, now), Updated: updated}
+}
+
+// overdueAfter is the age of a source from which it is shown as old, where nobody has said when it must be verified: 18 months.
+const overdueAfter = 18 * 30 * 24 * time.Hour
+
+// overdue tells whether a record should have been verified again by now: its date says so, or its source is old.
+func overdue(p *registryv1.Provenance, now time.Time) bool {
+	if due := p.GetVerifyByTime(); due != nil {
+		return due.AsTime().Before(now)
+	}
+	if verified := p.GetVerifyTime(); verified != nil {
+		return now.Sub(verified.AsTime()) > overdueAfter
+	}
+	if as := p.GetAsOf(); as != nil {
+		return now.Sub(time.Date(int(as.GetYear()), time.Month(max(as.GetMonth(), 1)), int(max(as.GetDay(), 1)), 0, 0, 0, 0, time.UTC)) > overdueAfter
+	}
+	return true
 }
 
 // Opening is what a schedule says at a moment, for the shared part "opening".
