@@ -8,6 +8,7 @@ import (
 
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/site"
+	"cidsistem.example/proto/contact"
 	"cidsistem.example/proto/gen/deskv1"
 )
 
@@ -16,8 +17,6 @@ const (
 	maxText, maxLine, maxBasis, maxPhone, maxEmail, maxRatingText = 5000, 200, 500, 40, 254, 2000
 
 	maxFiles, maxFile, maxAllFiles = 3, 2 << 20, 3 << 20
-	// fewDigits is how many the shortest telephone number has that a person can be called at.
-	fewDigits = 6
 )
 
 // A Problem is something wrong, said beside its field and in the summary.
@@ -128,31 +127,16 @@ func (c *checker) contact(a answers) {
 			c.add(fieldEmail, "eitherMissing")
 		}
 	}
-	if phone != "" && !isPhone(phone) {
+	if phone != "" && !contact.IsTelephone(phone) {
 		c.add(fieldPhone, "phone")
 	}
-	if mail != "" && !isEmail(mail) {
+	if mail != "" && !contact.IsEmail(mail) {
 		c.add(fieldEmail, "email")
 	}
 	c.length(fieldPhone, phone, maxPhone)
 	c.length(fieldEmail, mail, maxEmail)
 	c.length(fieldName, a[fieldName], maxLine)
 	c.length(fieldHours, a[fieldHours], maxLine)
-}
-
-func isPhone(text string) bool {
-	digits := 0
-	for _, r := range text {
-		if '0' <= r && r <= '9' {
-			digits++
-		}
-	}
-	return digits >= fewDigits
-}
-
-func isEmail(text string) bool {
-	user, domain, found := strings.Cut(text, "@")
-	return found && user != "" && strings.Contains(strings.Trim(domain, "."), ".") && !strings.ContainsAny(text, " \t\n")
 }
 
 // takeFiles are those of a form, as the contract wants them.

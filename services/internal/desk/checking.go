@@ -7,6 +7,7 @@ import (
 
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/proto/contact"
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/policy"
@@ -66,7 +67,7 @@ func checkKind(r *deskv1.Request, today workdays.Date) error {
 
 // checkChannel refuses a way to answer without what it needs.
 func checkChannel(r *deskv1.Request) error {
-	phone, mail := isTelephone(r.GetContact().GetTelephone()), isEmail(r.GetContact().GetEmail())
+	phone, mail := contact.IsTelephone(r.GetContact().GetTelephone()), contact.IsEmail(r.GetContact().GetEmail())
 	const (
 		needsPhone = "a telephone number is needed for an answer by telephone"
 		needsMail  = "an e-mail address is needed for an answer by e-mail"
@@ -82,25 +83,6 @@ func checkChannel(r *deskv1.Request) error {
 			apierror.Field("request.contact.email", needsOne), apierror.Field("request.contact.telephone", needsOne))
 	}
 	return nil
-}
-
-// fewDigits is how many digits the shortest telephone number has that a person
-// can be called at.
-const fewDigits = 6
-
-func isTelephone(text string) bool {
-	digits := 0
-	for _, r := range text {
-		if '0' <= r && r <= '9' {
-			digits++
-		}
-	}
-	return digits >= fewDigits
-}
-
-func isEmail(text string) bool {
-	user, domain, found := strings.Cut(text, "@")
-	return found && user != "" && strings.Contains(strings.Trim(domain, "."), ".") && !strings.ContainsAny(text, " \t\r\n")
 }
 
 // span are the first and the last day that a date may mean; ok is false for what
