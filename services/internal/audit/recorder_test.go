@@ -129,7 +129,7 @@ func TestTaskSigns(t *testing.T) {
 		synctest.Wait()
 		signed("at the start", 1)
 		r.Refused(stranger, read, "", "NOT_SIGNED_IN")
-		time.Sleep(61 * time.Second)
+		time.Sleep(61 * time.Second) // of the bubble: no real time passes
 		synctest.Wait()
 		signed("after a minute", 2)
 		must(t, r.Record(t.Context(), &auditv1.AuditEntry{Action: "x"}))

@@ -53,7 +53,7 @@ func TestHeartbeat(t *testing.T) {
 			}
 		}
 		// What is written comes at once, and moves the next heartbeat.
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // of the bubble: no real time passes
 		written := time.Now()
 		s.write(t, service("new"))
 		message := next(t, stream)
@@ -102,11 +102,11 @@ func TestSlowReader(t *testing.T) {
 		s.serve()
 		stream := s.watchFrom(t, store.Position{Epoch: s.store.Head().Epoch}.Message())
 		// The reader takes nothing; writes go on.
-		time.Sleep(29 * time.Second)
+		time.Sleep(29 * time.Second) // of the bubble: no real time passes
 		for i := range 20 {
 			s.write(t, service(fmt.Sprintf("meanwhile-%d", i)))
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // of the bubble: no real time passes
 		var err error
 		for err == nil {
 			_, err = stream.Recv()
