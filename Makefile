@@ -43,7 +43,7 @@ test: unit e2e ## run all tests
 
 unit: assets ## tests of the packages, with the race detector, and of the portal's scripts
 	node --test $(WEB)/scripts/eligibility/
-	$(GO) test -race -p 1 -timeout 20m $$($(GO) list work | grep -v /deploy/e2e)
+	deploy/unit.sh
 
 BROWSER := deploy/e2e/browser
 
