@@ -192,7 +192,7 @@ func response(t *testing.T, kind *catalog.Kind, md protoreflect.MessageDescripto
 // What is not for the web has no address there.
 func TestWhatIsOnTheWeb(t *testing.T) {
 	streams := []protoreflect.FullName{"cidsistem.federation.v1.FederationService.WatchNodes", "cidsistem.registry.v1.FileService.DownloadFile"}
-	inside := []protoreflect.FullName{"cidsistem.feed.v1.FeedService", "cidsistem.admin.v1.StoreService", "cidsistem.admin.v1.PersonService"}
+	inside := []protoreflect.FullName{"cidsistem.feed.v1.FeedService", "cidsistem.admin.v1.StoreService", "cidsistem.admin.v1.PersonService", "cidsistem.desk.v1.TransferService"}
 	seen := map[string]protoreflect.FullName{}
 	for md := range methods() {
 		rule := http(md)

@@ -7,8 +7,11 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 
+	"cidsistem.example/proto/gen/adminv1"
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/deskv1"
+	"cidsistem.example/proto/gen/editorialv1"
+	"cidsistem.example/proto/gen/exchangev1"
 	"cidsistem.example/proto/gen/federationv1"
 	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
@@ -38,6 +41,13 @@ var services = []service{
 	serve(auditv1.AuditService_ServiceDesc, auditv1.NewAuditServiceClient, auditv1.RegisterAuditServiceHandlerClient),
 	serve(deskv1.FeedbackService_ServiceDesc, deskv1.NewFeedbackServiceClient, deskv1.RegisterFeedbackServiceHandlerClient),
 	serve(deskv1.RequestService_ServiceDesc, deskv1.NewRequestServiceClient, deskv1.RegisterRequestServiceHandlerClient),
+	serve(editorialv1.CorrectionService_ServiceDesc, editorialv1.NewCorrectionServiceClient, editorialv1.RegisterCorrectionServiceHandlerClient),
+	serve(editorialv1.DraftService_ServiceDesc, editorialv1.NewDraftServiceClient, editorialv1.RegisterDraftServiceHandlerClient),
+	serve(editorialv1.DuplicateService_ServiceDesc, editorialv1.NewDuplicateServiceClient, editorialv1.RegisterDuplicateServiceHandlerClient),
+	serve(editorialv1.RecordService_ServiceDesc, editorialv1.NewRecordServiceClient, editorialv1.RegisterRecordServiceHandlerClient),
+	serve(exchangev1.ImportService_ServiceDesc, exchangev1.NewImportServiceClient, exchangev1.RegisterImportServiceHandlerClient),
+	serve(adminv1.BackupService_ServiceDesc, adminv1.NewBackupServiceClient, adminv1.RegisterBackupServiceHandlerClient),
+	serve(adminv1.MessageService_ServiceDesc, adminv1.NewMessageServiceClient, adminv1.RegisterMessageServiceHandlerClient),
 	serve(identityv1.AccountService_ServiceDesc, identityv1.NewAccountServiceClient, identityv1.RegisterAccountServiceHandlerClient),
 	serve(identityv1.SessionService_ServiceDesc, identityv1.NewSessionServiceClient, identityv1.RegisterSessionServiceHandlerClient),
 }

@@ -97,9 +97,11 @@ type KindOptions struct {
 	// Who may write the records; not set: EDITOR and PUBLISHER.
 	Writers []Role `protobuf:"varint,4,rep,packed,name=writers,proto3,enum=cidsistem.annotations.v1.Role" json:"writers,omitempty"`
 	// Who may let more people see a record than before; not set: PUBLISHER.
-	Publishers    []Role `protobuf:"varint,5,rep,packed,name=publishers,proto3,enum=cidsistem.annotations.v1.Role" json:"publishers,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Publishers []Role `protobuf:"varint,5,rep,packed,name=publishers,proto3,enum=cidsistem.annotations.v1.Role" json:"publishers,omitempty"`
+	// After how many days a record must be verified again; 0: 180.
+	VerifyAfterDays int32 `protobuf:"varint,6,opt,name=verify_after_days,json=verifyAfterDays,proto3" json:"verify_after_days,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *KindOptions) Reset() {
@@ -165,6 +167,13 @@ func (x *KindOptions) GetPublishers() []Role {
 		return x.Publishers
 	}
 	return nil
+}
+
+func (x *KindOptions) GetVerifyAfterDays() int32 {
+	if x != nil {
+		return x.VerifyAfterDays
+	}
+	return 0
 }
 
 // What search does with a field.
@@ -288,7 +297,7 @@ var File_cidsistem_annotations_v1_annotations_proto protoreflect.FileDescriptor
 
 const file_cidsistem_annotations_v1_annotations_proto_rawDesc = "" +
 	"\n" +
-	"*cidsistem/annotations/v1/annotations.proto\x12\x18cidsistem.annotations.v1\x1a%cidsistem/annotations/v1/access.proto\x1a google/protobuf/descriptor.proto\"\xde\x01\n" +
+	"*cidsistem/annotations/v1/annotations.proto\x12\x18cidsistem.annotations.v1\x1a%cidsistem/annotations/v1/access.proto\x1a google/protobuf/descriptor.proto\"\x8a\x02\n" +
 	"\vKindOptions\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12!\n" +
 	"\flabel_plural\x18\x02 \x01(\tR\vlabelPlural\x12\x1c\n" +
@@ -296,7 +305,8 @@ const file_cidsistem_annotations_v1_annotations_proto_rawDesc = "" +
 	"\awriters\x18\x04 \x03(\x0e2\x1e.cidsistem.annotations.v1.RoleR\awriters\x12>\n" +
 	"\n" +
 	"publishers\x18\x05 \x03(\x0e2\x1e.cidsistem.annotations.v1.RoleR\n" +
-	"publishers\"_\n" +
+	"publishers\x12*\n" +
+	"\x11verify_after_days\x18\x06 \x01(\x05R\x0fverifyAfterDays\"_\n" +
 	"\rSearchOptions\x128\n" +
 	"\x04role\x18\x01 \x01(\x0e2$.cidsistem.annotations.v1.SearchRoleR\x04role\x12\x14\n" +
 	"\x05facet\x18\x02 \x01(\tR\x05facet*X\n" +

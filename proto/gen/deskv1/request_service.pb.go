@@ -47,6 +47,8 @@ const (
 	Request_CLOSED Request_State = 5
 	// The person took it back before it was answered.
 	Request_WITHDRAWN Request_State = 6
+	// Another comune has it now; nothing of what it says is here any more.
+	Request_TRANSFERRED Request_State = 7
 )
 
 // Enum value maps for Request_State.
@@ -59,6 +61,7 @@ var (
 		4: "WAITING_FOR_PERSON",
 		5: "CLOSED",
 		6: "WITHDRAWN",
+		7: "TRANSFERRED",
 	}
 	Request_State_value = map[string]int32{
 		"STATE_UNSPECIFIED":  0,
@@ -68,6 +71,7 @@ var (
 		"WAITING_FOR_PERSON": 4,
 		"CLOSED":             5,
 		"WITHDRAWN":          6,
+		"TRANSFERRED":        7,
 	}
 )
 
@@ -353,6 +357,132 @@ func (Request_Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{0, 3}
 }
 
+// The way.
+type Entry_Way int32
+
+const (
+	// Not set.
+	Entry_WAY_UNSPECIFIED Entry_Way = 0
+	// The person wrote on the portal.
+	Entry_PORTAL Entry_Way = 1
+	// By telephone; the desk wrote it down.
+	Entry_TELEPHONE Entry_Way = 2
+	// At the desk; the desk wrote it down.
+	Entry_AT_THE_DESK Entry_Way = 3
+	// By letter or e-mail; the desk wrote it down.
+	Entry_IN_WRITING Entry_Way = 4
+	// From the desk of another comune.
+	Entry_OTHER_COMUNE Entry_Way = 5
+)
+
+// Enum value maps for Entry_Way.
+var (
+	Entry_Way_name = map[int32]string{
+		0: "WAY_UNSPECIFIED",
+		1: "PORTAL",
+		2: "TELEPHONE",
+		3: "AT_THE_DESK",
+		4: "IN_WRITING",
+		5: "OTHER_COMUNE",
+	}
+	Entry_Way_value = map[string]int32{
+		"WAY_UNSPECIFIED": 0,
+		"PORTAL":          1,
+		"TELEPHONE":       2,
+		"AT_THE_DESK":     3,
+		"IN_WRITING":      4,
+		"OTHER_COMUNE":    5,
+	}
+)
+
+func (x Entry_Way) Enum() *Entry_Way {
+	p := new(Entry_Way)
+	*p = x
+	return p
+}
+
+func (x Entry_Way) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Entry_Way) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[4].Descriptor()
+}
+
+func (Entry_Way) Type() protoreflect.EnumType {
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[4]
+}
+
+func (x Entry_Way) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Entry_Way.Descriptor instead.
+func (Entry_Way) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{1, 0}
+}
+
+// Why.
+type Suspension_Reason int32
+
+const (
+	// Not set.
+	Suspension_REASON_UNSPECIFIED Suspension_Reason = 0
+	// The person was asked for something (L. 241/1990, art. 2, c. 7).
+	Suspension_WAITING_FOR_PERSON Suspension_Reason = 1
+	// Another administration was asked for something.
+	Suspension_WAITING_FOR_ADMINISTRATION Suspension_Reason = 2
+	// An assessment (UVM) is needed.
+	Suspension_WAITING_FOR_ASSESSMENT Suspension_Reason = 3
+	// Grounds for refusal were announced (L. 241/1990, art. 10-bis).
+	Suspension_REFUSAL_ANNOUNCED Suspension_Reason = 4
+)
+
+// Enum value maps for Suspension_Reason.
+var (
+	Suspension_Reason_name = map[int32]string{
+		0: "REASON_UNSPECIFIED",
+		1: "WAITING_FOR_PERSON",
+		2: "WAITING_FOR_ADMINISTRATION",
+		3: "WAITING_FOR_ASSESSMENT",
+		4: "REFUSAL_ANNOUNCED",
+	}
+	Suspension_Reason_value = map[string]int32{
+		"REASON_UNSPECIFIED":         0,
+		"WAITING_FOR_PERSON":         1,
+		"WAITING_FOR_ADMINISTRATION": 2,
+		"WAITING_FOR_ASSESSMENT":     3,
+		"REFUSAL_ANNOUNCED":          4,
+	}
+)
+
+func (x Suspension_Reason) Enum() *Suspension_Reason {
+	p := new(Suspension_Reason)
+	*p = x
+	return p
+}
+
+func (x Suspension_Reason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Suspension_Reason) Descriptor() protoreflect.EnumDescriptor {
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[5].Descriptor()
+}
+
+func (Suspension_Reason) Type() protoreflect.EnumType {
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[5]
+}
+
+func (x Suspension_Reason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Suspension_Reason.Descriptor instead.
+func (Suspension_Reason) EnumDescriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{4, 0}
+}
+
 // What went wrong.
 type Disruption_Problem int32
 
@@ -406,11 +536,11 @@ func (x Disruption_Problem) String() string {
 }
 
 func (Disruption_Problem) Descriptor() protoreflect.EnumDescriptor {
-	return file_cidsistem_desk_v1_request_service_proto_enumTypes[4].Descriptor()
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[6].Descriptor()
 }
 
 func (Disruption_Problem) Type() protoreflect.EnumType {
-	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[4]
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[6]
 }
 
 func (x Disruption_Problem) Number() protoreflect.EnumNumber {
@@ -419,7 +549,7 @@ func (x Disruption_Problem) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Disruption_Problem.Descriptor instead.
 func (Disruption_Problem) EnumDescriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{2, 0}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // What somebody is to the person for whom they ask.
@@ -483,11 +613,11 @@ func (x Representation_Role) String() string {
 }
 
 func (Representation_Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_cidsistem_desk_v1_request_service_proto_enumTypes[5].Descriptor()
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[7].Descriptor()
 }
 
 func (Representation_Role) Type() protoreflect.EnumType {
-	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[5]
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[7]
 }
 
 func (x Representation_Role) Number() protoreflect.EnumNumber {
@@ -496,7 +626,7 @@ func (x Representation_Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Representation_Role.Descriptor instead.
 func (Representation_Role) EnumDescriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{3, 0}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // Who wrote it.
@@ -536,11 +666,11 @@ func (x Message_Side) String() string {
 }
 
 func (Message_Side) Descriptor() protoreflect.EnumDescriptor {
-	return file_cidsistem_desk_v1_request_service_proto_enumTypes[6].Descriptor()
+	return file_cidsistem_desk_v1_request_service_proto_enumTypes[8].Descriptor()
 }
 
 func (Message_Side) Type() protoreflect.EnumType {
-	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[6]
+	return &file_cidsistem_desk_v1_request_service_proto_enumTypes[8]
 }
 
 func (x Message_Side) Number() protoreflect.EnumNumber {
@@ -549,7 +679,7 @@ func (x Message_Side) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Message_Side.Descriptor instead.
 func (Message_Side) EnumDescriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{6, 0}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // Something that a person asked.
@@ -599,6 +729,21 @@ type Request struct {
 	Overdue bool `protobuf:"varint,20,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	// What the person thinks of the answer; absent: they did not say.
 	Rating *Rating `protobuf:"bytes,21,opt,name=rating,proto3" json:"rating,omitempty"`
+	// Who of the desk looks after it; shown to the desk alone. Format:
+	// nodes/{node}/accounts/{account}; empty: nobody yet.
+	Assignee string `protobuf:"bytes,22,opt,name=assignee,proto3" json:"assignee,omitempty"`
+	// What the desk noted; shown to the desk alone.
+	Notes []*Note `protobuf:"bytes,23,rep,name=notes,proto3" json:"notes,omitempty"`
+	// How it came in.
+	Entry *Entry `protobuf:"bytes,24,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The registration in the protocollo of the comune; absent: none.
+	Registration *Registration `protobuf:"bytes,25,opt,name=registration,proto3" json:"registration,omitempty"`
+	// When its clock stood still, in order.
+	Suspensions []*Suspension `protobuf:"bytes,26,rep,name=suspensions,proto3" json:"suspensions,omitempty"`
+	// Where it was handed over to; absent: it was not.
+	Transfer *Transfer `protobuf:"bytes,27,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// What it is about in a few words, for lists; shown to the desk alone.
+	Excerpt string `protobuf:"bytes,28,opt,name=excerpt,proto3" json:"excerpt,omitempty"`
 	// When it was received.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
@@ -786,6 +931,55 @@ func (x *Request) GetRating() *Rating {
 	return nil
 }
 
+func (x *Request) GetAssignee() string {
+	if x != nil {
+		return x.Assignee
+	}
+	return ""
+}
+
+func (x *Request) GetNotes() []*Note {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *Request) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *Request) GetRegistration() *Registration {
+	if x != nil {
+		return x.Registration
+	}
+	return nil
+}
+
+func (x *Request) GetSuspensions() []*Suspension {
+	if x != nil {
+		return x.Suspensions
+	}
+	return nil
+}
+
+func (x *Request) GetTransfer() *Transfer {
+	if x != nil {
+		return x.Transfer
+	}
+	return nil
+}
+
+func (x *Request) GetExcerpt() string {
+	if x != nil {
+		return x.Excerpt
+	}
+	return ""
+}
+
 func (x *Request) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
@@ -807,6 +1001,457 @@ func (x *Request) GetPurgeTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// How a request came in.
+type Entry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The way.
+	Way Entry_Way `protobuf:"varint,1,opt,name=way,proto3,enum=cidsistem.desk.v1.Entry_Way" json:"way,omitempty"`
+	// Who wrote it down; shown to the desk alone. Format:
+	// nodes/{node}/accounts/{account}
+	Author string `protobuf:"bytes,2,opt,name=author,proto3" json:"author,omitempty"`
+	// The comune that it came from. Format: comuni/{comune}
+	Comune        string `protobuf:"bytes,3,opt,name=comune,proto3" json:"comune,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Entry) Reset() {
+	*x = Entry{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Entry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Entry) ProtoMessage() {}
+
+func (x *Entry) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Entry.ProtoReflect.Descriptor instead.
+func (*Entry) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Entry) GetWay() Entry_Way {
+	if x != nil {
+		return x.Way
+	}
+	return Entry_WAY_UNSPECIFIED
+}
+
+func (x *Entry) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *Entry) GetComune() string {
+	if x != nil {
+		return x.Comune
+	}
+	return ""
+}
+
+// A note of the desk.
+type Note struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who wrote it. Format: nodes/{node}/accounts/{account}
+	Author string `protobuf:"bytes,1,opt,name=author,proto3" json:"author,omitempty"`
+	// The text.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// When.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Note) Reset() {
+	*x = Note{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Note) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Note) ProtoMessage() {}
+
+func (x *Note) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Note.ProtoReflect.Descriptor instead.
+func (*Note) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Note) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *Note) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Note) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// The registration of a request in the protocollo of the comune.
+type Registration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number with its year, for example "2026/0012345".
+	ProtocolNumber string `protobuf:"bytes,1,opt,name=protocol_number,json=protocolNumber,proto3" json:"protocol_number,omitempty"`
+	// The day of the protocollo.
+	Date *registryv1.PartialDate `protobuf:"bytes,2,opt,name=date,proto3" json:"date,omitempty"`
+	// The office in charge (unità organizzativa responsabile).
+	ResponsibleOffice string `protobuf:"bytes,3,opt,name=responsible_office,json=responsibleOffice,proto3" json:"responsible_office,omitempty"`
+	// The statutory term, days of the calendar; L. 241/1990, art. 2 says 30 where
+	// nothing else does.
+	TermDays int32 `protobuf:"varint,4,opt,name=term_days,json=termDays,proto3" json:"term_days,omitempty"`
+	// The last day of the term, with suspensions and holidays (L. 241/1990, art. 2;
+	// R.D. 262/1942, art. 2963).
+	TermDate      *registryv1.PartialDate `protobuf:"bytes,5,opt,name=term_date,json=termDate,proto3" json:"term_date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Registration) Reset() {
+	*x = Registration{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Registration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Registration) ProtoMessage() {}
+
+func (x *Registration) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Registration.ProtoReflect.Descriptor instead.
+func (*Registration) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Registration) GetProtocolNumber() string {
+	if x != nil {
+		return x.ProtocolNumber
+	}
+	return ""
+}
+
+func (x *Registration) GetDate() *registryv1.PartialDate {
+	if x != nil {
+		return x.Date
+	}
+	return nil
+}
+
+func (x *Registration) GetResponsibleOffice() string {
+	if x != nil {
+		return x.ResponsibleOffice
+	}
+	return ""
+}
+
+func (x *Registration) GetTermDays() int32 {
+	if x != nil {
+		return x.TermDays
+	}
+	return 0
+}
+
+func (x *Registration) GetTermDate() *registryv1.PartialDate {
+	if x != nil {
+		return x.TermDate
+	}
+	return nil
+}
+
+// A time during which the clock of a request stands still.
+type Suspension struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Reason Suspension_Reason `protobuf:"varint,1,opt,name=reason,proto3,enum=cidsistem.desk.v1.Suspension_Reason" json:"reason,omitempty"`
+	// In words.
+	Note string `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	// Since when.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Until when; absent: it goes on.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Suspension) Reset() {
+	*x = Suspension{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Suspension) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Suspension) ProtoMessage() {}
+
+func (x *Suspension) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Suspension.ProtoReflect.Descriptor instead.
+func (*Suspension) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Suspension) GetReason() Suspension_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Suspension_REASON_UNSPECIFIED
+}
+
+func (x *Suspension) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Suspension) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Suspension) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// That a request was handed over to another comune.
+type Transfer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The comune. Format: comuni/{comune}
+	Comune string `protobuf:"bytes,1,opt,name=comune,proto3" json:"comune,omitempty"`
+	// How the person consented: "per telefono il 12/03/2026", "modulo firmato".
+	Consent string `protobuf:"bytes,2,opt,name=consent,proto3" json:"consent,omitempty"`
+	// Its name there: the receipt of the other node.
+	Receipt string `protobuf:"bytes,3,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	// Who handed it over; shown to the desk alone.
+	Author string `protobuf:"bytes,4,opt,name=author,proto3" json:"author,omitempty"`
+	// When.
+	TransferTime  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=transfer_time,json=transferTime,proto3" json:"transfer_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transfer) Reset() {
+	*x = Transfer{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transfer) ProtoMessage() {}
+
+func (x *Transfer) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
+func (*Transfer) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Transfer) GetComune() string {
+	if x != nil {
+		return x.Comune
+	}
+	return ""
+}
+
+func (x *Transfer) GetConsent() string {
+	if x != nil {
+		return x.Consent
+	}
+	return ""
+}
+
+func (x *Transfer) GetReceipt() string {
+	if x != nil {
+		return x.Receipt
+	}
+	return ""
+}
+
+func (x *Transfer) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *Transfer) GetTransferTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TransferTime
+	}
+	return nil
+}
+
+// An answer that the desk keeps ready. Fields in it, for example {{service}},
+// {{telephone}} and {{due_date}}, are filled in when it is used.
+type CannedAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The resource name. Format: comuni/{comune}/templates/{canned_answer}
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is called at the desk.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// The text.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// The outcome that goes with it, if it is a last word.
+	Outcome Request_Outcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=cidsistem.desk.v1.Request_Outcome" json:"outcome,omitempty"`
+	// When it last changed.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,91,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CannedAnswer) Reset() {
+	*x = CannedAnswer{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CannedAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CannedAnswer) ProtoMessage() {}
+
+func (x *CannedAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CannedAnswer.ProtoReflect.Descriptor instead.
+func (*CannedAnswer) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CannedAnswer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CannedAnswer) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *CannedAnswer) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *CannedAnswer) GetOutcome() Request_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Request_OUTCOME_UNSPECIFIED
+}
+
+func (x *CannedAnswer) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
 // How to reach who asks. All of it may be empty: the private code is enough.
 type Contact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -822,7 +1467,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[1]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +1479,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[1]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +1492,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{1}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Contact) GetFullName() string {
@@ -886,7 +1531,7 @@ type Disruption struct {
 
 func (x *Disruption) Reset() {
 	*x = Disruption{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[2]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1543,7 @@ func (x *Disruption) String() string {
 func (*Disruption) ProtoMessage() {}
 
 func (x *Disruption) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[2]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1556,7 @@ func (x *Disruption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disruption.ProtoReflect.Descriptor instead.
 func (*Disruption) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{2}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Disruption) GetProblem() Disruption_Problem {
@@ -951,7 +1596,7 @@ type Representation struct {
 
 func (x *Representation) Reset() {
 	*x = Representation{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[3]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1608,7 @@ func (x *Representation) String() string {
 func (*Representation) ProtoMessage() {}
 
 func (x *Representation) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[3]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1621,7 @@ func (x *Representation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Representation.ProtoReflect.Descriptor instead.
 func (*Representation) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{3}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Representation) GetRole() Representation_Role {
@@ -1025,7 +1670,7 @@ type Attachment struct {
 
 func (x *Attachment) Reset() {
 	*x = Attachment{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[4]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1682,7 @@ func (x *Attachment) String() string {
 func (*Attachment) ProtoMessage() {}
 
 func (x *Attachment) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[4]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1695,7 @@ func (x *Attachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attachment.ProtoReflect.Descriptor instead.
 func (*Attachment) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{4}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Attachment) GetName() string {
@@ -1116,7 +1761,7 @@ type AttachedFile struct {
 
 func (x *AttachedFile) Reset() {
 	*x = AttachedFile{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[5]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1128,7 +1773,7 @@ func (x *AttachedFile) String() string {
 func (*AttachedFile) ProtoMessage() {}
 
 func (x *AttachedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[5]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1141,7 +1786,7 @@ func (x *AttachedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachedFile.ProtoReflect.Descriptor instead.
 func (*AttachedFile) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{5}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AttachedFile) GetFileName() string {
@@ -1178,7 +1823,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[6]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1835,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[6]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1848,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{6}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Message) GetSide() Message_Side {
@@ -1256,7 +1901,7 @@ type Rating struct {
 
 func (x *Rating) Reset() {
 	*x = Rating{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[7]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1913,7 @@ func (x *Rating) String() string {
 func (*Rating) ProtoMessage() {}
 
 func (x *Rating) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[7]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1926,7 @@ func (x *Rating) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rating.ProtoReflect.Descriptor instead.
 func (*Rating) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{7}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Rating) GetScore() int32 {
@@ -1320,7 +1965,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[8]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1977,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[8]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1990,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{8}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Answer) GetText() string {
@@ -1387,7 +2032,7 @@ type CreateRequestRequest struct {
 
 func (x *CreateRequestRequest) Reset() {
 	*x = CreateRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[9]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +2044,7 @@ func (x *CreateRequestRequest) String() string {
 func (*CreateRequestRequest) ProtoMessage() {}
 
 func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[9]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +2057,7 @@ func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{9}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateRequestRequest) GetParent() string {
@@ -1457,7 +2102,7 @@ type CreateRequestResponse struct {
 
 func (x *CreateRequestResponse) Reset() {
 	*x = CreateRequestResponse{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[10]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +2114,7 @@ func (x *CreateRequestResponse) String() string {
 func (*CreateRequestResponse) ProtoMessage() {}
 
 func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[10]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +2127,7 @@ func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestResponse.ProtoReflect.Descriptor instead.
 func (*CreateRequestResponse) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{10}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateRequestResponse) GetRequest() *Request {
@@ -1512,7 +2157,7 @@ type LookUpRequestRequest struct {
 
 func (x *LookUpRequestRequest) Reset() {
 	*x = LookUpRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[11]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +2169,7 @@ func (x *LookUpRequestRequest) String() string {
 func (*LookUpRequestRequest) ProtoMessage() {}
 
 func (x *LookUpRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[11]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +2182,7 @@ func (x *LookUpRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRequestRequest.ProtoReflect.Descriptor instead.
 func (*LookUpRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{11}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LookUpRequestRequest) GetParent() string {
@@ -1570,7 +2215,7 @@ type LookUpRequestAttachmentRequest struct {
 
 func (x *LookUpRequestAttachmentRequest) Reset() {
 	*x = LookUpRequestAttachmentRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[12]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +2227,7 @@ func (x *LookUpRequestAttachmentRequest) String() string {
 func (*LookUpRequestAttachmentRequest) ProtoMessage() {}
 
 func (x *LookUpRequestAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[12]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +2240,7 @@ func (x *LookUpRequestAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookUpRequestAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*LookUpRequestAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{12}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LookUpRequestAttachmentRequest) GetParent() string {
@@ -1636,7 +2281,7 @@ type AddMessageRequest struct {
 
 func (x *AddMessageRequest) Reset() {
 	*x = AddMessageRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[13]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +2293,7 @@ func (x *AddMessageRequest) String() string {
 func (*AddMessageRequest) ProtoMessage() {}
 
 func (x *AddMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[13]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +2306,7 @@ func (x *AddMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMessageRequest.ProtoReflect.Descriptor instead.
 func (*AddMessageRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{13}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AddMessageRequest) GetParent() string {
@@ -1705,7 +2350,7 @@ type CloseRequestRequest struct {
 
 func (x *CloseRequestRequest) Reset() {
 	*x = CloseRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[14]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +2362,7 @@ func (x *CloseRequestRequest) String() string {
 func (*CloseRequestRequest) ProtoMessage() {}
 
 func (x *CloseRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[14]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +2375,7 @@ func (x *CloseRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequestRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{14}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CloseRequestRequest) GetParent() string {
@@ -1764,7 +2409,7 @@ type RateRequestRequest struct {
 
 func (x *RateRequestRequest) Reset() {
 	*x = RateRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[15]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +2421,7 @@ func (x *RateRequestRequest) String() string {
 func (*RateRequestRequest) ProtoMessage() {}
 
 func (x *RateRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[15]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +2434,7 @@ func (x *RateRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateRequestRequest.ProtoReflect.Descriptor instead.
 func (*RateRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{15}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RateRequestRequest) GetParent() string {
@@ -1832,7 +2477,7 @@ type GetRequestAttachmentRequest struct {
 
 func (x *GetRequestAttachmentRequest) Reset() {
 	*x = GetRequestAttachmentRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[16]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +2489,7 @@ func (x *GetRequestAttachmentRequest) String() string {
 func (*GetRequestAttachmentRequest) ProtoMessage() {}
 
 func (x *GetRequestAttachmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[16]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +2502,7 @@ func (x *GetRequestAttachmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestAttachmentRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestAttachmentRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{16}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetRequestAttachmentRequest) GetName() string {
@@ -1878,7 +2523,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[17]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +2535,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[17]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +2548,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{17}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetRequestRequest) GetName() string {
@@ -1927,14 +2572,17 @@ type ListRequestsRequest struct {
 	// Only requests whose last day is over without a final answer.
 	Overdue bool `protobuf:"varint,5,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	// Only requests of this kind.
-	Kind          Request_Kind `protobuf:"varint,6,opt,name=kind,proto3,enum=cidsistem.desk.v1.Request_Kind" json:"kind,omitempty"`
+	Kind Request_Kind `protobuf:"varint,6,opt,name=kind,proto3,enum=cidsistem.desk.v1.Request_Kind" json:"kind,omitempty"`
+	// Only requests that this account looks after; "-": those of nobody. Format:
+	// nodes/{node}/accounts/{account}
+	Assignee      string `protobuf:"bytes,7,opt,name=assignee,proto3" json:"assignee,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[18]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2594,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[18]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2607,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{18}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListRequestsRequest) GetParent() string {
@@ -2004,6 +2652,13 @@ func (x *ListRequestsRequest) GetKind() Request_Kind {
 	return Request_KIND_UNSPECIFIED
 }
 
+func (x *ListRequestsRequest) GetAssignee() string {
+	if x != nil {
+		return x.Assignee
+	}
+	return ""
+}
+
 // Response message for ListRequests.
 type ListRequestsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2017,7 +2672,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[19]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2684,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[19]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2697,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{19}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -2072,13 +2727,16 @@ type AnswerRequestRequest struct {
 	Outcome Request_Outcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=cidsistem.desk.v1.Request_Outcome" json:"outcome,omitempty"`
 	// Whether the desk waits for the person now; not with the last word.
 	WaitingForPerson bool `protobuf:"varint,5,opt,name=waiting_for_person,json=waitingForPerson,proto3" json:"waiting_for_person,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Services that the answer points to; their titles and addresses on the portal
+	// are put below the text. Format: comuni/{comune}/services/{service}
+	Services      []string `protobuf:"bytes,6,rep,name=services,proto3" json:"services,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AnswerRequestRequest) Reset() {
 	*x = AnswerRequestRequest{}
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[20]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2748,7 @@ func (x *AnswerRequestRequest) String() string {
 func (*AnswerRequestRequest) ProtoMessage() {}
 
 func (x *AnswerRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[20]
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2761,7 @@ func (x *AnswerRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequestRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequestRequest) Descriptor() ([]byte, []int) {
-	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{20}
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AnswerRequestRequest) GetName() string {
@@ -2141,11 +2799,651 @@ func (x *AnswerRequestRequest) GetWaitingForPerson() bool {
 	return false
 }
 
+func (x *AnswerRequestRequest) GetServices() []string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+// Request message for EnterRequest.
+type EnterRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Format: comuni/{comune}
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// What is asked.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// How it came in.
+	Way Entry_Way `protobuf:"varint,3,opt,name=way,proto3,enum=cidsistem.desk.v1.Entry_Way" json:"way,omitempty"`
+	// Makes a retry safe: the same id returns the first answer for 7 days.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnterRequestRequest) Reset() {
+	*x = EnterRequestRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnterRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnterRequestRequest) ProtoMessage() {}
+
+func (x *EnterRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnterRequestRequest.ProtoReflect.Descriptor instead.
+func (*EnterRequestRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *EnterRequestRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *EnterRequestRequest) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *EnterRequestRequest) GetWay() Entry_Way {
+	if x != nil {
+		return x.Way
+	}
+	return Entry_WAY_UNSPECIFIED
+}
+
+func (x *EnterRequestRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Request message for AssignRequest.
+type AssignRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request. Format: comuni/{comune}/requests/{request}
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Whose it is now: an account of the node. Format:
+	// nodes/{node}/accounts/{account}; empty: the caller.
+	Assignee string `protobuf:"bytes,2,opt,name=assignee,proto3" json:"assignee,omitempty"`
+	// Nobody's any more.
+	Release       bool `protobuf:"varint,3,opt,name=release,proto3" json:"release,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignRequestRequest) Reset() {
+	*x = AssignRequestRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignRequestRequest) ProtoMessage() {}
+
+func (x *AssignRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignRequestRequest.ProtoReflect.Descriptor instead.
+func (*AssignRequestRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *AssignRequestRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AssignRequestRequest) GetAssignee() string {
+	if x != nil {
+		return x.Assignee
+	}
+	return ""
+}
+
+func (x *AssignRequestRequest) GetRelease() bool {
+	if x != nil {
+		return x.Release
+	}
+	return false
+}
+
+// Request message for AddNote.
+type AddNoteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request. Format: comuni/{comune}/requests/{request}
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The note.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddNoteRequest) Reset() {
+	*x = AddNoteRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddNoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddNoteRequest) ProtoMessage() {}
+
+func (x *AddNoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddNoteRequest.ProtoReflect.Descriptor instead.
+func (*AddNoteRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AddNoteRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AddNoteRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// Request message for RegisterRequest.
+type RegisterRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request. Format: comuni/{comune}/requests/{request}
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The registration.
+	Registration  *Registration `protobuf:"bytes,2,opt,name=registration,proto3" json:"registration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterRequestRequest) Reset() {
+	*x = RegisterRequestRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterRequestRequest) ProtoMessage() {}
+
+func (x *RegisterRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterRequestRequest.ProtoReflect.Descriptor instead.
+func (*RegisterRequestRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *RegisterRequestRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RegisterRequestRequest) GetRegistration() *Registration {
+	if x != nil {
+		return x.Registration
+	}
+	return nil
+}
+
+// Request message for SuspendRequest.
+type SuspendRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request. Format: comuni/{comune}/requests/{request}
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Why; not with resume.
+	Reason Suspension_Reason `protobuf:"varint,2,opt,name=reason,proto3,enum=cidsistem.desk.v1.Suspension_Reason" json:"reason,omitempty"`
+	// In words.
+	Note string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	// The clock runs again.
+	Resume        bool `protobuf:"varint,4,opt,name=resume,proto3" json:"resume,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspendRequestRequest) Reset() {
+	*x = SuspendRequestRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendRequestRequest) ProtoMessage() {}
+
+func (x *SuspendRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendRequestRequest.ProtoReflect.Descriptor instead.
+func (*SuspendRequestRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SuspendRequestRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SuspendRequestRequest) GetReason() Suspension_Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Suspension_REASON_UNSPECIFIED
+}
+
+func (x *SuspendRequestRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *SuspendRequestRequest) GetResume() bool {
+	if x != nil {
+		return x.Resume
+	}
+	return false
+}
+
+// Request message for TransferRequest.
+type TransferRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request. Format: comuni/{comune}/requests/{request}
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Where to. Format: comuni/{comune}
+	Comune string `protobuf:"bytes,2,opt,name=comune,proto3" json:"comune,omitempty"`
+	// How the person consented.
+	Consent       string `protobuf:"bytes,3,opt,name=consent,proto3" json:"consent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransferRequestRequest) Reset() {
+	*x = TransferRequestRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransferRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransferRequestRequest) ProtoMessage() {}
+
+func (x *TransferRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransferRequestRequest.ProtoReflect.Descriptor instead.
+func (*TransferRequestRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *TransferRequestRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TransferRequestRequest) GetComune() string {
+	if x != nil {
+		return x.Comune
+	}
+	return ""
+}
+
+func (x *TransferRequestRequest) GetConsent() string {
+	if x != nil {
+		return x.Consent
+	}
+	return ""
+}
+
+// Request message for ListCannedAnswers.
+type ListCannedAnswersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Format: comuni/{comune}
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// At most this many; 0 means 50, more than 1000 means 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Token from an earlier page; the other fields must not change.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCannedAnswersRequest) Reset() {
+	*x = ListCannedAnswersRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCannedAnswersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCannedAnswersRequest) ProtoMessage() {}
+
+func (x *ListCannedAnswersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCannedAnswersRequest.ProtoReflect.Descriptor instead.
+func (*ListCannedAnswersRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ListCannedAnswersRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListCannedAnswersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCannedAnswersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response message for ListCannedAnswers.
+type ListCannedAnswersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One page, by title.
+	CannedAnswers []*CannedAnswer `protobuf:"bytes,1,rep,name=canned_answers,json=cannedAnswers,proto3" json:"canned_answers,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCannedAnswersResponse) Reset() {
+	*x = ListCannedAnswersResponse{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCannedAnswersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCannedAnswersResponse) ProtoMessage() {}
+
+func (x *ListCannedAnswersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCannedAnswersResponse.ProtoReflect.Descriptor instead.
+func (*ListCannedAnswersResponse) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListCannedAnswersResponse) GetCannedAnswers() []*CannedAnswer {
+	if x != nil {
+		return x.CannedAnswers
+	}
+	return nil
+}
+
+func (x *ListCannedAnswersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request message for UpdateCannedAnswer.
+type UpdateCannedAnswerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer; its name says which. One that is not there is made.
+	CannedAnswer  *CannedAnswer `protobuf:"bytes,1,opt,name=canned_answer,json=cannedAnswer,proto3" json:"canned_answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCannedAnswerRequest) Reset() {
+	*x = UpdateCannedAnswerRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCannedAnswerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCannedAnswerRequest) ProtoMessage() {}
+
+func (x *UpdateCannedAnswerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCannedAnswerRequest.ProtoReflect.Descriptor instead.
+func (*UpdateCannedAnswerRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *UpdateCannedAnswerRequest) GetCannedAnswer() *CannedAnswer {
+	if x != nil {
+		return x.CannedAnswer
+	}
+	return nil
+}
+
+// Request message for DeleteCannedAnswer.
+type DeleteCannedAnswerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer. Format: comuni/{comune}/templates/{canned_answer}
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCannedAnswerRequest) Reset() {
+	*x = DeleteCannedAnswerRequest{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCannedAnswerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCannedAnswerRequest) ProtoMessage() {}
+
+func (x *DeleteCannedAnswerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCannedAnswerRequest.ProtoReflect.Descriptor instead.
+func (*DeleteCannedAnswerRequest) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *DeleteCannedAnswerRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Response message for DeleteCannedAnswer.
+type DeleteCannedAnswerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCannedAnswerResponse) Reset() {
+	*x = DeleteCannedAnswerResponse{}
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCannedAnswerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCannedAnswerResponse) ProtoMessage() {}
+
+func (x *DeleteCannedAnswerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_request_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCannedAnswerResponse.ProtoReflect.Descriptor instead.
+func (*DeleteCannedAnswerResponse) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_request_service_proto_rawDescGZIP(), []int{37}
+}
+
 var File_cidsistem_desk_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"'cidsistem/desk/v1/request_service.proto\x12\x11cidsistem.desk.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x11\n" +
+	"'cidsistem/desk/v1/request_service.proto\x12\x11cidsistem.desk.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/api/field_info.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x14\n" +
 	"\aRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12\"\n" +
 	"\x04text\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\x88'R\x04text\x12<\n" +
@@ -2170,13 +3468,20 @@ const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"\bdue_date\x18\x12 \x01(\v2\".cidsistem.registry.v1.PartialDateB\x04\xe2A\x01\x03R\adueDate\x120\n" +
 	"\x11working_days_left\x18\x13 \x01(\x05B\x04\xe2A\x01\x03R\x0fworkingDaysLeft\x12\x1e\n" +
 	"\aoverdue\x18\x14 \x01(\bB\x04\xe2A\x01\x03R\aoverdue\x127\n" +
-	"\x06rating\x18\x15 \x01(\v2\x19.cidsistem.desk.v1.RatingB\x04\xe2A\x01\x03R\x06rating\x12A\n" +
+	"\x06rating\x18\x15 \x01(\v2\x19.cidsistem.desk.v1.RatingB\x04\xe2A\x01\x03R\x06rating\x12 \n" +
+	"\bassignee\x18\x16 \x01(\tB\x04\xe2A\x01\x03R\bassignee\x123\n" +
+	"\x05notes\x18\x17 \x03(\v2\x17.cidsistem.desk.v1.NoteB\x04\xe2A\x01\x03R\x05notes\x124\n" +
+	"\x05entry\x18\x18 \x01(\v2\x18.cidsistem.desk.v1.EntryB\x04\xe2A\x01\x03R\x05entry\x12I\n" +
+	"\fregistration\x18\x19 \x01(\v2\x1f.cidsistem.desk.v1.RegistrationB\x04\xe2A\x01\x03R\fregistration\x12E\n" +
+	"\vsuspensions\x18\x1a \x03(\v2\x1d.cidsistem.desk.v1.SuspensionB\x04\xe2A\x01\x03R\vsuspensions\x12=\n" +
+	"\btransfer\x18\x1b \x01(\v2\x1b.cidsistem.desk.v1.TransferB\x04\xe2A\x01\x03R\btransfer\x12\x1e\n" +
+	"\aexcerpt\x18\x1c \x01(\tB\x04\xe2A\x01\x03R\aexcerpt\x12A\n" +
 	"\vcreate_time\x18Z \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"createTime\x12A\n" +
 	"\vupdate_time\x18[ \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"updateTime\x12?\n" +
 	"\n" +
-	"purge_time\x18] \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tpurgeTime\"x\n" +
+	"purge_time\x18] \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tpurgeTime\"\x89\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bRECEIVED\x10\x01\x12\t\n" +
@@ -2185,7 +3490,8 @@ const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"\x12WAITING_FOR_PERSON\x10\x04\x12\n" +
 	"\n" +
 	"\x06CLOSED\x10\x05\x12\r\n" +
-	"\tWITHDRAWN\x10\x06\"m\n" +
+	"\tWITHDRAWN\x10\x06\x12\x0f\n" +
+	"\vTRANSFERRED\x10\a\"m\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vINFORMATION\x10\x01\x12\x0e\n" +
@@ -2224,7 +3530,59 @@ const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"\x12UNREACHABLE_PERSON\x10\x11\x12\r\n" +
 	"\tDUPLICATE\x10\x12\x12\x14\n" +
 	"\x10NOT_FOR_THE_DESK\x10\x13:Z\xeaAW\n" +
-	"\x1edesk.cidsistem.example/Request\x12\"comuni/{comune}/requests/{request}*\brequests2\arequest\"w\n" +
+	"\x1edesk.cidsistem.example/Request\x12\"comuni/{comune}/requests/{request}*\brequests2\arequest\"\xed\x01\n" +
+	"\x05Entry\x12>\n" +
+	"\x03way\x18\x01 \x01(\x0e2\x1c.cidsistem.desk.v1.Entry.WayB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x03way\x12\x1c\n" +
+	"\x06author\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x06author\x12\x1c\n" +
+	"\x06comune\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\x06comune\"h\n" +
+	"\x03Way\x12\x13\n" +
+	"\x0fWAY_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06PORTAL\x10\x01\x12\r\n" +
+	"\tTELEPHONE\x10\x02\x12\x0f\n" +
+	"\vAT_THE_DESK\x10\x03\x12\x0e\n" +
+	"\n" +
+	"IN_WRITING\x10\x04\x12\x10\n" +
+	"\fOTHER_COMUNE\x10\x05\"\x81\x01\n" +
+	"\x04Note\x12\x1c\n" +
+	"\x06author\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x06author\x12\x18\n" +
+	"\x04text\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x04text\x12A\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"createTime\"\xb7\x02\n" +
+	"\fRegistration\x126\n" +
+	"\x0fprotocol_number\x18\x01 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18<R\x0eprotocolNumber\x12B\n" +
+	"\x04date\x18\x02 \x01(\v2\".cidsistem.registry.v1.PartialDateB\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\x04date\x127\n" +
+	"\x12responsible_office\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x11responsibleOffice\x12+\n" +
+	"\tterm_days\x18\x04 \x01(\x05B\x0e\xe2A\x01\x02\xbaH\a\x1a\x05\x18\xb4\x01(\x01R\btermDays\x12E\n" +
+	"\tterm_date\x18\x05 \x01(\v2\".cidsistem.registry.v1.PartialDateB\x04\xe2A\x01\x03R\btermDate\"\xf6\x02\n" +
+	"\n" +
+	"Suspension\x12B\n" +
+	"\x06reason\x18\x01 \x01(\x0e2$.cidsistem.desk.v1.Suspension.ReasonB\x04\xe2A\x01\x03R\x06reason\x12\x18\n" +
+	"\x04note\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\x04note\x12?\n" +
+	"\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tstartTime\x12;\n" +
+	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\aendTime\"\x8b\x01\n" +
+	"\x06Reason\x12\x16\n" +
+	"\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12WAITING_FOR_PERSON\x10\x01\x12\x1e\n" +
+	"\x1aWAITING_FOR_ADMINISTRATION\x10\x02\x12\x1a\n" +
+	"\x16WAITING_FOR_ASSESSMENT\x10\x03\x12\x15\n" +
+	"\x11REFUSAL_ANNOUNCED\x10\x04\"\xcd\x01\n" +
+	"\bTransfer\x12\x1c\n" +
+	"\x06comune\x18\x01 \x01(\tB\x04\xe2A\x01\x03R\x06comune\x12\x1e\n" +
+	"\aconsent\x18\x02 \x01(\tB\x04\xe2A\x01\x03R\aconsent\x12\x1e\n" +
+	"\areceipt\x18\x03 \x01(\tB\x04\xe2A\x01\x03R\areceipt\x12\x1c\n" +
+	"\x06author\x18\x04 \x01(\tB\x04\xe2A\x01\x03R\x06author\x12E\n" +
+	"\rtransfer_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\ftransferTime\"\xef\x02\n" +
+	"\fCannedAnswer\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12$\n" +
+	"\x05title\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12\"\n" +
+	"\x04text\x18\x03 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\x90NR\x04text\x12F\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2\".cidsistem.desk.v1.Request.OutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\aoutcome\x12A\n" +
+	"\vupdate_time\x18[ \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
+	"updateTime:p\xeaAm\n" +
+	"#desk.cidsistem.example/CannedAnswer\x12)comuni/{comune}/templates/{canned_answer}*\rcannedAnswers2\fcannedAnswer\"w\n" +
 	"\aContact\x12%\n" +
 	"\tfull_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bfullName\x12%\n" +
 	"\ttelephone\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18(R\ttelephone\x12\x1e\n" +
@@ -2335,7 +3693,7 @@ const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"!desk.cidsistem.example/Attachment\xbaH`r^2\\^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}/attachments/[a-z][a-z0-9-]{1,62}$R\x04name\"\x92\x01\n" +
 	"\x11GetRequestRequest\x12}\n" +
 	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
-	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\"\xe4\x02\n" +
+	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\"\x8a\x03\n" +
 	"\x13ListRequestsRequest\x12c\n" +
 	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -2343,17 +3701,67 @@ const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12@\n" +
 	"\x05state\x18\x04 \x01(\x0e2 .cidsistem.desk.v1.Request.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12\x18\n" +
 	"\aoverdue\x18\x05 \x01(\bR\aoverdue\x12=\n" +
-	"\x04kind\x18\x06 \x01(\x0e2\x1f.cidsistem.desk.v1.Request.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\"v\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\x1f.cidsistem.desk.v1.Request.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
+	"\bassignee\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bassignee\"v\n" +
 	"\x14ListRequestsResponse\x126\n" +
 	"\brequests\x18\x01 \x03(\v2\x1a.cidsistem.desk.v1.RequestR\brequests\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf4\x02\n" +
 	"\x14AnswerRequestRequest\x12}\n" +
 	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
 	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\x12\"\n" +
 	"\x04text\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\x90NR\x04text\x12\x14\n" +
 	"\x05final\x18\x03 \x01(\bR\x05final\x12F\n" +
 	"\aoutcome\x18\x04 \x01(\x0e2\".cidsistem.desk.v1.Request.OutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\aoutcome\x12,\n" +
-	"\x12waiting_for_person\x18\x05 \x01(\bR\x10waitingForPerson2\xed\v\n" +
+	"\x12waiting_for_person\x18\x05 \x01(\bR\x10waitingForPerson\x12-\n" +
+	"\bservices\x18\x06 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\n" +
+	"\x18\x01\"\x05r\x03\x18\xc8\x01R\bservices\"\xb0\x02\n" +
+	"\x13EnterRequestRequest\x12c\n" +
+	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12@\n" +
+	"\arequest\x18\x02 \x01(\v2\x1a.cidsistem.desk.v1.RequestB\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\arequest\x12>\n" +
+	"\x03way\x18\x03 \x01(\x0e2\x1c.cidsistem.desk.v1.Entry.WayB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x03way\x122\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\"\xd5\x01\n" +
+	"\x14AssignRequestRequest\x12}\n" +
+	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
+	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\x12$\n" +
+	"\bassignee\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\bassignee\x12\x18\n" +
+	"\arelease\x18\x03 \x01(\bR\arelease\"\xb3\x01\n" +
+	"\x0eAddNoteRequest\x12}\n" +
+	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
+	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\x12\"\n" +
+	"\x04text\x18\x02 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\x88'R\x04text\"\xe8\x01\n" +
+	"\x16RegisterRequestRequest\x12}\n" +
+	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
+	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\x12O\n" +
+	"\fregistration\x18\x02 \x01(\v2\x1f.cidsistem.desk.v1.RegistrationB\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\fregistration\"\x94\x02\n" +
+	"\x15SuspendRequestRequest\x12}\n" +
+	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
+	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\x12F\n" +
+	"\x06reason\x18\x02 \x01(\x0e2$.cidsistem.desk.v1.Suspension.ReasonB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06reason\x12\x1c\n" +
+	"\x04note\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\x12\x16\n" +
+	"\x06resume\x18\x04 \x01(\bR\x06resume\"\x83\x02\n" +
+	"\x16TransferRequestRequest\x12}\n" +
+	"\x04name\x18\x01 \x01(\tBi\xe2A\x01\x02\xfaA \n" +
+	"\x1edesk.cidsistem.example/Request\xbaH?r=2;^comuni/[a-z][a-z0-9-]{1,62}/requests/[a-z][a-z0-9-]{1,62}$R\x04name\x12@\n" +
+	"\x06comune\x18\x02 \x01(\tB(\xe2A\x01\x02\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06comune\x12(\n" +
+	"\aconsent\x18\x03 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xf4\x03R\aconsent\"\xd3\x01\n" +
+	"\x18ListCannedAnswersRequest\x12h\n" +
+	"\x06parent\x18\x01 \x01(\tBP\xe2A\x01\x02\xfaA%\x12#desk.cidsistem.example/CannedAnswer\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8b\x01\n" +
+	"\x19ListCannedAnswersResponse\x12F\n" +
+	"\x0ecanned_answers\x18\x01 \x03(\v2\x1f.cidsistem.desk.v1.CannedAnswerR\rcannedAnswers\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"m\n" +
+	"\x19UpdateCannedAnswerRequest\x12P\n" +
+	"\rcanned_answer\x18\x01 \x01(\v2\x1f.cidsistem.desk.v1.CannedAnswerB\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\fcannedAnswer\"\xa1\x01\n" +
+	"\x19DeleteCannedAnswerRequest\x12\x83\x01\n" +
+	"\x04name\x18\x01 \x01(\tBo\xe2A\x01\x02\xfaA%\n" +
+	"#desk.cidsistem.example/CannedAnswer\xbaH@r>2<^comuni/[a-z][a-z0-9-]{1,62}/templates/[a-z][a-z0-9-]{1,62}$R\x04name\"\x1c\n" +
+	"\x1aDeleteCannedAnswerResponse2\x9e\x17\n" +
 	"\x0eRequestService\x12\x93\x01\n" +
 	"\rCreateRequest\x12'.cidsistem.desk.v1.CreateRequestRequest\x1a(.cidsistem.desk.v1.CreateRequestResponse\"/»\x18\x02\b\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/{parent=comuni/*}/requests\x12\x8c\x01\n" +
 	"\rLookUpRequest\x12'.cidsistem.desk.v1.LookUpRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"6»\x18\x02\b\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{parent=comuni/*}/requests:lookUp\x12\xad\x01\n" +
@@ -2366,7 +3774,16 @@ const file_cidsistem_desk_v1_request_service_proto_rawDesc = "" +
 	"GetRequest\x12$.cidsistem.desk.v1.GetRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"5»\x18\v\x12\x01\x04*\x04name8\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{name=comuni/*/requests/*}\x12\xaa\x01\n" +
 	"\x14GetRequestAttachment\x12..cidsistem.desk.v1.GetRequestAttachmentRequest\x1a\x1d.cidsistem.desk.v1.Attachment\"C»\x18\v\x12\x01\x04*\x04name8\x01\x82\xd3\xe4\x93\x02.\x12,/v1/{name=comuni/*/requests/*/attachments/*}\x12\x98\x01\n" +
 	"\fListRequests\x12&.cidsistem.desk.v1.ListRequestsRequest\x1a'.cidsistem.desk.v1.ListRequestsResponse\"7»\x18\r\x12\x01\x04*\x06parent8\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=comuni/*}/requests\x12\x93\x01\n" +
-	"\rAnswerRequest\x12'.cidsistem.desk.v1.AnswerRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"=»\x18\t\x12\x01\x04*\x04name\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{name=comuni/*/requests/*}:answerB+Z)cidsistem.example/proto/gen/deskv1;deskv1b\x06proto3"
+	"\rAnswerRequest\x12'.cidsistem.desk.v1.AnswerRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"=»\x18\t\x12\x01\x04*\x04name\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{name=comuni/*/requests/*}:answer\x12\xa0\x01\n" +
+	"\fEnterRequest\x12&.cidsistem.desk.v1.EnterRequestRequest\x1a(.cidsistem.desk.v1.CreateRequestResponse\">»\x18\v\x12\x01\x04*\x06parent\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{parent=comuni/*}/requests:enter\x12\x93\x01\n" +
+	"\rAssignRequest\x12'.cidsistem.desk.v1.AssignRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"=»\x18\t\x12\x01\x04*\x04name\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{name=comuni/*/requests/*}:assign\x12\x88\x01\n" +
+	"\aAddNote\x12!.cidsistem.desk.v1.AddNoteRequest\x1a\x1a.cidsistem.desk.v1.Request\">»\x18\t\x12\x01\x04*\x04name\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/{name=comuni/*/requests/*}:addNote\x12\x99\x01\n" +
+	"\x0fRegisterRequest\x12).cidsistem.desk.v1.RegisterRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"?»\x18\t\x12\x01\x04*\x04name\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/{name=comuni/*/requests/*}:register\x12\x96\x01\n" +
+	"\x0eSuspendRequest\x12(.cidsistem.desk.v1.SuspendRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\">»\x18\t\x12\x01\x04*\x04name\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/{name=comuni/*/requests/*}:suspend\x12\x9b\x01\n" +
+	"\x0fTransferRequest\x12).cidsistem.desk.v1.TransferRequestRequest\x1a\x1a.cidsistem.desk.v1.Request\"A»\x18\v\x12\x01\x04*\x04name8\x01\x82\xd3\xe4\x93\x02,:\x01*\"'/v1/{name=comuni/*/requests/*}:transfer\x12\xa6\x01\n" +
+	"\x11ListCannedAnswers\x12+.cidsistem.desk.v1.ListCannedAnswersRequest\x1a,.cidsistem.desk.v1.ListCannedAnswersResponse\"6»\x18\v\x12\x01\x04*\x06parent\x82\xd3\xe4\x93\x02!\x12\x1f/v1/{parent=comuni/*}/templates\x12\xc4\x01\n" +
+	"\x12UpdateCannedAnswer\x12,.cidsistem.desk.v1.UpdateCannedAnswerRequest\x1a\x1f.cidsistem.desk.v1.CannedAnswer\"_»\x18\x17\x12\x01\x04*\x12canned_answer.name\x82\xd3\xe4\x93\x02>:\rcanned_answer2-/v1/{canned_answer.name=comuni/*/templates/*}\x12\xa7\x01\n" +
+	"\x12DeleteCannedAnswer\x12,.cidsistem.desk.v1.DeleteCannedAnswerRequest\x1a-.cidsistem.desk.v1.DeleteCannedAnswerResponse\"4»\x18\t\x12\x01\x04*\x04name\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=comuni/*/templates/*}B+Z)cidsistem.example/proto/gen/deskv1;deskv1b\x06proto3"
 
 var (
 	file_cidsistem_desk_v1_request_service_proto_rawDescOnce sync.Once
@@ -2380,98 +3797,156 @@ func file_cidsistem_desk_v1_request_service_proto_rawDescGZIP() []byte {
 	return file_cidsistem_desk_v1_request_service_proto_rawDescData
 }
 
-var file_cidsistem_desk_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_cidsistem_desk_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_cidsistem_desk_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_cidsistem_desk_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_cidsistem_desk_v1_request_service_proto_goTypes = []any{
 	(Request_State)(0),                     // 0: cidsistem.desk.v1.Request.State
 	(Request_Kind)(0),                      // 1: cidsistem.desk.v1.Request.Kind
 	(Request_Channel)(0),                   // 2: cidsistem.desk.v1.Request.Channel
 	(Request_Outcome)(0),                   // 3: cidsistem.desk.v1.Request.Outcome
-	(Disruption_Problem)(0),                // 4: cidsistem.desk.v1.Disruption.Problem
-	(Representation_Role)(0),               // 5: cidsistem.desk.v1.Representation.Role
-	(Message_Side)(0),                      // 6: cidsistem.desk.v1.Message.Side
-	(*Request)(nil),                        // 7: cidsistem.desk.v1.Request
-	(*Contact)(nil),                        // 8: cidsistem.desk.v1.Contact
-	(*Disruption)(nil),                     // 9: cidsistem.desk.v1.Disruption
-	(*Representation)(nil),                 // 10: cidsistem.desk.v1.Representation
-	(*Attachment)(nil),                     // 11: cidsistem.desk.v1.Attachment
-	(*AttachedFile)(nil),                   // 12: cidsistem.desk.v1.AttachedFile
-	(*Message)(nil),                        // 13: cidsistem.desk.v1.Message
-	(*Rating)(nil),                         // 14: cidsistem.desk.v1.Rating
-	(*Answer)(nil),                         // 15: cidsistem.desk.v1.Answer
-	(*CreateRequestRequest)(nil),           // 16: cidsistem.desk.v1.CreateRequestRequest
-	(*CreateRequestResponse)(nil),          // 17: cidsistem.desk.v1.CreateRequestResponse
-	(*LookUpRequestRequest)(nil),           // 18: cidsistem.desk.v1.LookUpRequestRequest
-	(*LookUpRequestAttachmentRequest)(nil), // 19: cidsistem.desk.v1.LookUpRequestAttachmentRequest
-	(*AddMessageRequest)(nil),              // 20: cidsistem.desk.v1.AddMessageRequest
-	(*CloseRequestRequest)(nil),            // 21: cidsistem.desk.v1.CloseRequestRequest
-	(*RateRequestRequest)(nil),             // 22: cidsistem.desk.v1.RateRequestRequest
-	(*GetRequestAttachmentRequest)(nil),    // 23: cidsistem.desk.v1.GetRequestAttachmentRequest
-	(*GetRequestRequest)(nil),              // 24: cidsistem.desk.v1.GetRequestRequest
-	(*ListRequestsRequest)(nil),            // 25: cidsistem.desk.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),           // 26: cidsistem.desk.v1.ListRequestsResponse
-	(*AnswerRequestRequest)(nil),           // 27: cidsistem.desk.v1.AnswerRequestRequest
-	(*registryv1.PartialDate)(nil),         // 28: cidsistem.registry.v1.PartialDate
-	(*timestamppb.Timestamp)(nil),          // 29: google.protobuf.Timestamp
+	(Entry_Way)(0),                         // 4: cidsistem.desk.v1.Entry.Way
+	(Suspension_Reason)(0),                 // 5: cidsistem.desk.v1.Suspension.Reason
+	(Disruption_Problem)(0),                // 6: cidsistem.desk.v1.Disruption.Problem
+	(Representation_Role)(0),               // 7: cidsistem.desk.v1.Representation.Role
+	(Message_Side)(0),                      // 8: cidsistem.desk.v1.Message.Side
+	(*Request)(nil),                        // 9: cidsistem.desk.v1.Request
+	(*Entry)(nil),                          // 10: cidsistem.desk.v1.Entry
+	(*Note)(nil),                           // 11: cidsistem.desk.v1.Note
+	(*Registration)(nil),                   // 12: cidsistem.desk.v1.Registration
+	(*Suspension)(nil),                     // 13: cidsistem.desk.v1.Suspension
+	(*Transfer)(nil),                       // 14: cidsistem.desk.v1.Transfer
+	(*CannedAnswer)(nil),                   // 15: cidsistem.desk.v1.CannedAnswer
+	(*Contact)(nil),                        // 16: cidsistem.desk.v1.Contact
+	(*Disruption)(nil),                     // 17: cidsistem.desk.v1.Disruption
+	(*Representation)(nil),                 // 18: cidsistem.desk.v1.Representation
+	(*Attachment)(nil),                     // 19: cidsistem.desk.v1.Attachment
+	(*AttachedFile)(nil),                   // 20: cidsistem.desk.v1.AttachedFile
+	(*Message)(nil),                        // 21: cidsistem.desk.v1.Message
+	(*Rating)(nil),                         // 22: cidsistem.desk.v1.Rating
+	(*Answer)(nil),                         // 23: cidsistem.desk.v1.Answer
+	(*CreateRequestRequest)(nil),           // 24: cidsistem.desk.v1.CreateRequestRequest
+	(*CreateRequestResponse)(nil),          // 25: cidsistem.desk.v1.CreateRequestResponse
+	(*LookUpRequestRequest)(nil),           // 26: cidsistem.desk.v1.LookUpRequestRequest
+	(*LookUpRequestAttachmentRequest)(nil), // 27: cidsistem.desk.v1.LookUpRequestAttachmentRequest
+	(*AddMessageRequest)(nil),              // 28: cidsistem.desk.v1.AddMessageRequest
+	(*CloseRequestRequest)(nil),            // 29: cidsistem.desk.v1.CloseRequestRequest
+	(*RateRequestRequest)(nil),             // 30: cidsistem.desk.v1.RateRequestRequest
+	(*GetRequestAttachmentRequest)(nil),    // 31: cidsistem.desk.v1.GetRequestAttachmentRequest
+	(*GetRequestRequest)(nil),              // 32: cidsistem.desk.v1.GetRequestRequest
+	(*ListRequestsRequest)(nil),            // 33: cidsistem.desk.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),           // 34: cidsistem.desk.v1.ListRequestsResponse
+	(*AnswerRequestRequest)(nil),           // 35: cidsistem.desk.v1.AnswerRequestRequest
+	(*EnterRequestRequest)(nil),            // 36: cidsistem.desk.v1.EnterRequestRequest
+	(*AssignRequestRequest)(nil),           // 37: cidsistem.desk.v1.AssignRequestRequest
+	(*AddNoteRequest)(nil),                 // 38: cidsistem.desk.v1.AddNoteRequest
+	(*RegisterRequestRequest)(nil),         // 39: cidsistem.desk.v1.RegisterRequestRequest
+	(*SuspendRequestRequest)(nil),          // 40: cidsistem.desk.v1.SuspendRequestRequest
+	(*TransferRequestRequest)(nil),         // 41: cidsistem.desk.v1.TransferRequestRequest
+	(*ListCannedAnswersRequest)(nil),       // 42: cidsistem.desk.v1.ListCannedAnswersRequest
+	(*ListCannedAnswersResponse)(nil),      // 43: cidsistem.desk.v1.ListCannedAnswersResponse
+	(*UpdateCannedAnswerRequest)(nil),      // 44: cidsistem.desk.v1.UpdateCannedAnswerRequest
+	(*DeleteCannedAnswerRequest)(nil),      // 45: cidsistem.desk.v1.DeleteCannedAnswerRequest
+	(*DeleteCannedAnswerResponse)(nil),     // 46: cidsistem.desk.v1.DeleteCannedAnswerResponse
+	(*registryv1.PartialDate)(nil),         // 47: cidsistem.registry.v1.PartialDate
+	(*timestamppb.Timestamp)(nil),          // 48: google.protobuf.Timestamp
 }
 var file_cidsistem_desk_v1_request_service_proto_depIdxs = []int32{
-	8,  // 0: cidsistem.desk.v1.Request.contact:type_name -> cidsistem.desk.v1.Contact
+	16, // 0: cidsistem.desk.v1.Request.contact:type_name -> cidsistem.desk.v1.Contact
 	0,  // 1: cidsistem.desk.v1.Request.state:type_name -> cidsistem.desk.v1.Request.State
-	15, // 2: cidsistem.desk.v1.Request.answers:type_name -> cidsistem.desk.v1.Answer
-	13, // 3: cidsistem.desk.v1.Request.messages:type_name -> cidsistem.desk.v1.Message
+	23, // 2: cidsistem.desk.v1.Request.answers:type_name -> cidsistem.desk.v1.Answer
+	21, // 3: cidsistem.desk.v1.Request.messages:type_name -> cidsistem.desk.v1.Message
 	1,  // 4: cidsistem.desk.v1.Request.kind:type_name -> cidsistem.desk.v1.Request.Kind
-	9,  // 5: cidsistem.desk.v1.Request.disruption:type_name -> cidsistem.desk.v1.Disruption
-	10, // 6: cidsistem.desk.v1.Request.representation:type_name -> cidsistem.desk.v1.Representation
+	17, // 5: cidsistem.desk.v1.Request.disruption:type_name -> cidsistem.desk.v1.Disruption
+	18, // 6: cidsistem.desk.v1.Request.representation:type_name -> cidsistem.desk.v1.Representation
 	2,  // 7: cidsistem.desk.v1.Request.preferred_channel:type_name -> cidsistem.desk.v1.Request.Channel
-	11, // 8: cidsistem.desk.v1.Request.attachments:type_name -> cidsistem.desk.v1.Attachment
+	19, // 8: cidsistem.desk.v1.Request.attachments:type_name -> cidsistem.desk.v1.Attachment
 	3,  // 9: cidsistem.desk.v1.Request.outcome:type_name -> cidsistem.desk.v1.Request.Outcome
-	28, // 10: cidsistem.desk.v1.Request.due_date:type_name -> cidsistem.registry.v1.PartialDate
-	14, // 11: cidsistem.desk.v1.Request.rating:type_name -> cidsistem.desk.v1.Rating
-	29, // 12: cidsistem.desk.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	29, // 13: cidsistem.desk.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	29, // 14: cidsistem.desk.v1.Request.purge_time:type_name -> google.protobuf.Timestamp
-	4,  // 15: cidsistem.desk.v1.Disruption.problem:type_name -> cidsistem.desk.v1.Disruption.Problem
-	28, // 16: cidsistem.desk.v1.Disruption.date:type_name -> cidsistem.registry.v1.PartialDate
-	5,  // 17: cidsistem.desk.v1.Representation.role:type_name -> cidsistem.desk.v1.Representation.Role
-	28, // 18: cidsistem.desk.v1.Representation.expiry_date:type_name -> cidsistem.registry.v1.PartialDate
-	29, // 19: cidsistem.desk.v1.Attachment.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 20: cidsistem.desk.v1.Message.side:type_name -> cidsistem.desk.v1.Message.Side
-	29, // 21: cidsistem.desk.v1.Message.create_time:type_name -> google.protobuf.Timestamp
-	29, // 22: cidsistem.desk.v1.Rating.create_time:type_name -> google.protobuf.Timestamp
-	29, // 23: cidsistem.desk.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 24: cidsistem.desk.v1.CreateRequestRequest.request:type_name -> cidsistem.desk.v1.Request
-	12, // 25: cidsistem.desk.v1.CreateRequestRequest.attachments:type_name -> cidsistem.desk.v1.AttachedFile
-	7,  // 26: cidsistem.desk.v1.CreateRequestResponse.request:type_name -> cidsistem.desk.v1.Request
-	12, // 27: cidsistem.desk.v1.AddMessageRequest.attachments:type_name -> cidsistem.desk.v1.AttachedFile
-	0,  // 28: cidsistem.desk.v1.ListRequestsRequest.state:type_name -> cidsistem.desk.v1.Request.State
-	1,  // 29: cidsistem.desk.v1.ListRequestsRequest.kind:type_name -> cidsistem.desk.v1.Request.Kind
-	7,  // 30: cidsistem.desk.v1.ListRequestsResponse.requests:type_name -> cidsistem.desk.v1.Request
-	3,  // 31: cidsistem.desk.v1.AnswerRequestRequest.outcome:type_name -> cidsistem.desk.v1.Request.Outcome
-	16, // 32: cidsistem.desk.v1.RequestService.CreateRequest:input_type -> cidsistem.desk.v1.CreateRequestRequest
-	18, // 33: cidsistem.desk.v1.RequestService.LookUpRequest:input_type -> cidsistem.desk.v1.LookUpRequestRequest
-	19, // 34: cidsistem.desk.v1.RequestService.LookUpRequestAttachment:input_type -> cidsistem.desk.v1.LookUpRequestAttachmentRequest
-	20, // 35: cidsistem.desk.v1.RequestService.AddMessage:input_type -> cidsistem.desk.v1.AddMessageRequest
-	21, // 36: cidsistem.desk.v1.RequestService.CloseRequest:input_type -> cidsistem.desk.v1.CloseRequestRequest
-	22, // 37: cidsistem.desk.v1.RequestService.RateRequest:input_type -> cidsistem.desk.v1.RateRequestRequest
-	24, // 38: cidsistem.desk.v1.RequestService.GetRequest:input_type -> cidsistem.desk.v1.GetRequestRequest
-	23, // 39: cidsistem.desk.v1.RequestService.GetRequestAttachment:input_type -> cidsistem.desk.v1.GetRequestAttachmentRequest
-	25, // 40: cidsistem.desk.v1.RequestService.ListRequests:input_type -> cidsistem.desk.v1.ListRequestsRequest
-	27, // 41: cidsistem.desk.v1.RequestService.AnswerRequest:input_type -> cidsistem.desk.v1.AnswerRequestRequest
-	17, // 42: cidsistem.desk.v1.RequestService.CreateRequest:output_type -> cidsistem.desk.v1.CreateRequestResponse
-	7,  // 43: cidsistem.desk.v1.RequestService.LookUpRequest:output_type -> cidsistem.desk.v1.Request
-	11, // 44: cidsistem.desk.v1.RequestService.LookUpRequestAttachment:output_type -> cidsistem.desk.v1.Attachment
-	7,  // 45: cidsistem.desk.v1.RequestService.AddMessage:output_type -> cidsistem.desk.v1.Request
-	7,  // 46: cidsistem.desk.v1.RequestService.CloseRequest:output_type -> cidsistem.desk.v1.Request
-	7,  // 47: cidsistem.desk.v1.RequestService.RateRequest:output_type -> cidsistem.desk.v1.Request
-	7,  // 48: cidsistem.desk.v1.RequestService.GetRequest:output_type -> cidsistem.desk.v1.Request
-	11, // 49: cidsistem.desk.v1.RequestService.GetRequestAttachment:output_type -> cidsistem.desk.v1.Attachment
-	26, // 50: cidsistem.desk.v1.RequestService.ListRequests:output_type -> cidsistem.desk.v1.ListRequestsResponse
-	7,  // 51: cidsistem.desk.v1.RequestService.AnswerRequest:output_type -> cidsistem.desk.v1.Request
-	42, // [42:52] is the sub-list for method output_type
-	32, // [32:42] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	47, // 10: cidsistem.desk.v1.Request.due_date:type_name -> cidsistem.registry.v1.PartialDate
+	22, // 11: cidsistem.desk.v1.Request.rating:type_name -> cidsistem.desk.v1.Rating
+	11, // 12: cidsistem.desk.v1.Request.notes:type_name -> cidsistem.desk.v1.Note
+	10, // 13: cidsistem.desk.v1.Request.entry:type_name -> cidsistem.desk.v1.Entry
+	12, // 14: cidsistem.desk.v1.Request.registration:type_name -> cidsistem.desk.v1.Registration
+	13, // 15: cidsistem.desk.v1.Request.suspensions:type_name -> cidsistem.desk.v1.Suspension
+	14, // 16: cidsistem.desk.v1.Request.transfer:type_name -> cidsistem.desk.v1.Transfer
+	48, // 17: cidsistem.desk.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	48, // 18: cidsistem.desk.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	48, // 19: cidsistem.desk.v1.Request.purge_time:type_name -> google.protobuf.Timestamp
+	4,  // 20: cidsistem.desk.v1.Entry.way:type_name -> cidsistem.desk.v1.Entry.Way
+	48, // 21: cidsistem.desk.v1.Note.create_time:type_name -> google.protobuf.Timestamp
+	47, // 22: cidsistem.desk.v1.Registration.date:type_name -> cidsistem.registry.v1.PartialDate
+	47, // 23: cidsistem.desk.v1.Registration.term_date:type_name -> cidsistem.registry.v1.PartialDate
+	5,  // 24: cidsistem.desk.v1.Suspension.reason:type_name -> cidsistem.desk.v1.Suspension.Reason
+	48, // 25: cidsistem.desk.v1.Suspension.start_time:type_name -> google.protobuf.Timestamp
+	48, // 26: cidsistem.desk.v1.Suspension.end_time:type_name -> google.protobuf.Timestamp
+	48, // 27: cidsistem.desk.v1.Transfer.transfer_time:type_name -> google.protobuf.Timestamp
+	3,  // 28: cidsistem.desk.v1.CannedAnswer.outcome:type_name -> cidsistem.desk.v1.Request.Outcome
+	48, // 29: cidsistem.desk.v1.CannedAnswer.update_time:type_name -> google.protobuf.Timestamp
+	6,  // 30: cidsistem.desk.v1.Disruption.problem:type_name -> cidsistem.desk.v1.Disruption.Problem
+	47, // 31: cidsistem.desk.v1.Disruption.date:type_name -> cidsistem.registry.v1.PartialDate
+	7,  // 32: cidsistem.desk.v1.Representation.role:type_name -> cidsistem.desk.v1.Representation.Role
+	47, // 33: cidsistem.desk.v1.Representation.expiry_date:type_name -> cidsistem.registry.v1.PartialDate
+	48, // 34: cidsistem.desk.v1.Attachment.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 35: cidsistem.desk.v1.Message.side:type_name -> cidsistem.desk.v1.Message.Side
+	48, // 36: cidsistem.desk.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	48, // 37: cidsistem.desk.v1.Rating.create_time:type_name -> google.protobuf.Timestamp
+	48, // 38: cidsistem.desk.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 39: cidsistem.desk.v1.CreateRequestRequest.request:type_name -> cidsistem.desk.v1.Request
+	20, // 40: cidsistem.desk.v1.CreateRequestRequest.attachments:type_name -> cidsistem.desk.v1.AttachedFile
+	9,  // 41: cidsistem.desk.v1.CreateRequestResponse.request:type_name -> cidsistem.desk.v1.Request
+	20, // 42: cidsistem.desk.v1.AddMessageRequest.attachments:type_name -> cidsistem.desk.v1.AttachedFile
+	0,  // 43: cidsistem.desk.v1.ListRequestsRequest.state:type_name -> cidsistem.desk.v1.Request.State
+	1,  // 44: cidsistem.desk.v1.ListRequestsRequest.kind:type_name -> cidsistem.desk.v1.Request.Kind
+	9,  // 45: cidsistem.desk.v1.ListRequestsResponse.requests:type_name -> cidsistem.desk.v1.Request
+	3,  // 46: cidsistem.desk.v1.AnswerRequestRequest.outcome:type_name -> cidsistem.desk.v1.Request.Outcome
+	9,  // 47: cidsistem.desk.v1.EnterRequestRequest.request:type_name -> cidsistem.desk.v1.Request
+	4,  // 48: cidsistem.desk.v1.EnterRequestRequest.way:type_name -> cidsistem.desk.v1.Entry.Way
+	12, // 49: cidsistem.desk.v1.RegisterRequestRequest.registration:type_name -> cidsistem.desk.v1.Registration
+	5,  // 50: cidsistem.desk.v1.SuspendRequestRequest.reason:type_name -> cidsistem.desk.v1.Suspension.Reason
+	15, // 51: cidsistem.desk.v1.ListCannedAnswersResponse.canned_answers:type_name -> cidsistem.desk.v1.CannedAnswer
+	15, // 52: cidsistem.desk.v1.UpdateCannedAnswerRequest.canned_answer:type_name -> cidsistem.desk.v1.CannedAnswer
+	24, // 53: cidsistem.desk.v1.RequestService.CreateRequest:input_type -> cidsistem.desk.v1.CreateRequestRequest
+	26, // 54: cidsistem.desk.v1.RequestService.LookUpRequest:input_type -> cidsistem.desk.v1.LookUpRequestRequest
+	27, // 55: cidsistem.desk.v1.RequestService.LookUpRequestAttachment:input_type -> cidsistem.desk.v1.LookUpRequestAttachmentRequest
+	28, // 56: cidsistem.desk.v1.RequestService.AddMessage:input_type -> cidsistem.desk.v1.AddMessageRequest
+	29, // 57: cidsistem.desk.v1.RequestService.CloseRequest:input_type -> cidsistem.desk.v1.CloseRequestRequest
+	30, // 58: cidsistem.desk.v1.RequestService.RateRequest:input_type -> cidsistem.desk.v1.RateRequestRequest
+	32, // 59: cidsistem.desk.v1.RequestService.GetRequest:input_type -> cidsistem.desk.v1.GetRequestRequest
+	31, // 60: cidsistem.desk.v1.RequestService.GetRequestAttachment:input_type -> cidsistem.desk.v1.GetRequestAttachmentRequest
+	33, // 61: cidsistem.desk.v1.RequestService.ListRequests:input_type -> cidsistem.desk.v1.ListRequestsRequest
+	35, // 62: cidsistem.desk.v1.RequestService.AnswerRequest:input_type -> cidsistem.desk.v1.AnswerRequestRequest
+	36, // 63: cidsistem.desk.v1.RequestService.EnterRequest:input_type -> cidsistem.desk.v1.EnterRequestRequest
+	37, // 64: cidsistem.desk.v1.RequestService.AssignRequest:input_type -> cidsistem.desk.v1.AssignRequestRequest
+	38, // 65: cidsistem.desk.v1.RequestService.AddNote:input_type -> cidsistem.desk.v1.AddNoteRequest
+	39, // 66: cidsistem.desk.v1.RequestService.RegisterRequest:input_type -> cidsistem.desk.v1.RegisterRequestRequest
+	40, // 67: cidsistem.desk.v1.RequestService.SuspendRequest:input_type -> cidsistem.desk.v1.SuspendRequestRequest
+	41, // 68: cidsistem.desk.v1.RequestService.TransferRequest:input_type -> cidsistem.desk.v1.TransferRequestRequest
+	42, // 69: cidsistem.desk.v1.RequestService.ListCannedAnswers:input_type -> cidsistem.desk.v1.ListCannedAnswersRequest
+	44, // 70: cidsistem.desk.v1.RequestService.UpdateCannedAnswer:input_type -> cidsistem.desk.v1.UpdateCannedAnswerRequest
+	45, // 71: cidsistem.desk.v1.RequestService.DeleteCannedAnswer:input_type -> cidsistem.desk.v1.DeleteCannedAnswerRequest
+	25, // 72: cidsistem.desk.v1.RequestService.CreateRequest:output_type -> cidsistem.desk.v1.CreateRequestResponse
+	9,  // 73: cidsistem.desk.v1.RequestService.LookUpRequest:output_type -> cidsistem.desk.v1.Request
+	19, // 74: cidsistem.desk.v1.RequestService.LookUpRequestAttachment:output_type -> cidsistem.desk.v1.Attachment
+	9,  // 75: cidsistem.desk.v1.RequestService.AddMessage:output_type -> cidsistem.desk.v1.Request
+	9,  // 76: cidsistem.desk.v1.RequestService.CloseRequest:output_type -> cidsistem.desk.v1.Request
+	9,  // 77: cidsistem.desk.v1.RequestService.RateRequest:output_type -> cidsistem.desk.v1.Request
+	9,  // 78: cidsistem.desk.v1.RequestService.GetRequest:output_type -> cidsistem.desk.v1.Request
+	19, // 79: cidsistem.desk.v1.RequestService.GetRequestAttachment:output_type -> cidsistem.desk.v1.Attachment
+	34, // 80: cidsistem.desk.v1.RequestService.ListRequests:output_type -> cidsistem.desk.v1.ListRequestsResponse
+	9,  // 81: cidsistem.desk.v1.RequestService.AnswerRequest:output_type -> cidsistem.desk.v1.Request
+	25, // 82: cidsistem.desk.v1.RequestService.EnterRequest:output_type -> cidsistem.desk.v1.CreateRequestResponse
+	9,  // 83: cidsistem.desk.v1.RequestService.AssignRequest:output_type -> cidsistem.desk.v1.Request
+	9,  // 84: cidsistem.desk.v1.RequestService.AddNote:output_type -> cidsistem.desk.v1.Request
+	9,  // 85: cidsistem.desk.v1.RequestService.RegisterRequest:output_type -> cidsistem.desk.v1.Request
+	9,  // 86: cidsistem.desk.v1.RequestService.SuspendRequest:output_type -> cidsistem.desk.v1.Request
+	9,  // 87: cidsistem.desk.v1.RequestService.TransferRequest:output_type -> cidsistem.desk.v1.Request
+	43, // 88: cidsistem.desk.v1.RequestService.ListCannedAnswers:output_type -> cidsistem.desk.v1.ListCannedAnswersResponse
+	15, // 89: cidsistem.desk.v1.RequestService.UpdateCannedAnswer:output_type -> cidsistem.desk.v1.CannedAnswer
+	46, // 90: cidsistem.desk.v1.RequestService.DeleteCannedAnswer:output_type -> cidsistem.desk.v1.DeleteCannedAnswerResponse
+	72, // [72:91] is the sub-list for method output_type
+	53, // [53:72] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_cidsistem_desk_v1_request_service_proto_init() }
@@ -2484,8 +3959,8 @@ func file_cidsistem_desk_v1_request_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cidsistem_desk_v1_request_service_proto_rawDesc), len(file_cidsistem_desk_v1_request_service_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   21,
+			NumEnums:      9,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

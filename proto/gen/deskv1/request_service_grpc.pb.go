@@ -29,6 +29,15 @@ const (
 	RequestService_GetRequestAttachment_FullMethodName    = "/cidsistem.desk.v1.RequestService/GetRequestAttachment"
 	RequestService_ListRequests_FullMethodName            = "/cidsistem.desk.v1.RequestService/ListRequests"
 	RequestService_AnswerRequest_FullMethodName           = "/cidsistem.desk.v1.RequestService/AnswerRequest"
+	RequestService_EnterRequest_FullMethodName            = "/cidsistem.desk.v1.RequestService/EnterRequest"
+	RequestService_AssignRequest_FullMethodName           = "/cidsistem.desk.v1.RequestService/AssignRequest"
+	RequestService_AddNote_FullMethodName                 = "/cidsistem.desk.v1.RequestService/AddNote"
+	RequestService_RegisterRequest_FullMethodName         = "/cidsistem.desk.v1.RequestService/RegisterRequest"
+	RequestService_SuspendRequest_FullMethodName          = "/cidsistem.desk.v1.RequestService/SuspendRequest"
+	RequestService_TransferRequest_FullMethodName         = "/cidsistem.desk.v1.RequestService/TransferRequest"
+	RequestService_ListCannedAnswers_FullMethodName       = "/cidsistem.desk.v1.RequestService/ListCannedAnswers"
+	RequestService_UpdateCannedAnswer_FullMethodName      = "/cidsistem.desk.v1.RequestService/UpdateCannedAnswer"
+	RequestService_DeleteCannedAnswer_FullMethodName      = "/cidsistem.desk.v1.RequestService/DeleteCannedAnswer"
 )
 
 // RequestServiceClient is the client API for RequestService service.
@@ -66,6 +75,30 @@ type RequestServiceClient interface {
 	// Answers a request, or asks the person something. A request that was closed
 	// or withdrawn is not answered any more.
 	AnswerRequest(ctx context.Context, in *AnswerRequestRequest, opts ...grpc.CallOption) (*Request, error)
+	// Takes down at the desk or on the telephone what a person asks, on their
+	// behalf. The desk gives the private code to the person.
+	EnterRequest(ctx context.Context, in *EnterRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
+	// Says who of the desk looks after a request.
+	AssignRequest(ctx context.Context, in *AssignRequestRequest, opts ...grpc.CallOption) (*Request, error)
+	// Adds a note that the desk alone reads.
+	AddNote(ctx context.Context, in *AddNoteRequest, opts ...grpc.CallOption) (*Request, error)
+	// Records the number that the protocollo of the comune gave to a request, and
+	// the procedure that begins with it: its statutory term runs from there.
+	RegisterRequest(ctx context.Context, in *RegisterRequestRequest, opts ...grpc.CallOption) (*Request, error)
+	// Stops the clock of a request with a reason (L. 241/1990, art. 2, c. 7), or
+	// lets it run again.
+	SuspendRequest(ctx context.Context, in *SuspendRequestRequest, opts ...grpc.CallOption) (*Request, error)
+	// Hands a request over to the desk of another comune, with the person's
+	// consent. Its node keeps it then; here stays that it was handed over, when, to
+	// whom and by which consent, and nothing of what it says. The private code of
+	// the person leads there.
+	TransferRequest(ctx context.Context, in *TransferRequestRequest, opts ...grpc.CallOption) (*Request, error)
+	// Lists the answers that the desk keeps ready.
+	ListCannedAnswers(ctx context.Context, in *ListCannedAnswersRequest, opts ...grpc.CallOption) (*ListCannedAnswersResponse, error)
+	// Keeps an answer ready, or changes one.
+	UpdateCannedAnswer(ctx context.Context, in *UpdateCannedAnswerRequest, opts ...grpc.CallOption) (*CannedAnswer, error)
+	// Throws an answer away that was kept ready.
+	DeleteCannedAnswer(ctx context.Context, in *DeleteCannedAnswerRequest, opts ...grpc.CallOption) (*DeleteCannedAnswerResponse, error)
 }
 
 type requestServiceClient struct {
@@ -176,6 +209,96 @@ func (c *requestServiceClient) AnswerRequest(ctx context.Context, in *AnswerRequ
 	return out, nil
 }
 
+func (c *requestServiceClient) EnterRequest(ctx context.Context, in *EnterRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateRequestResponse)
+	err := c.cc.Invoke(ctx, RequestService_EnterRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) AssignRequest(ctx context.Context, in *AssignRequestRequest, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, RequestService_AssignRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) AddNote(ctx context.Context, in *AddNoteRequest, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, RequestService_AddNote_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) RegisterRequest(ctx context.Context, in *RegisterRequestRequest, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, RequestService_RegisterRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) SuspendRequest(ctx context.Context, in *SuspendRequestRequest, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, RequestService_SuspendRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) TransferRequest(ctx context.Context, in *TransferRequestRequest, opts ...grpc.CallOption) (*Request, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Request)
+	err := c.cc.Invoke(ctx, RequestService_TransferRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) ListCannedAnswers(ctx context.Context, in *ListCannedAnswersRequest, opts ...grpc.CallOption) (*ListCannedAnswersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCannedAnswersResponse)
+	err := c.cc.Invoke(ctx, RequestService_ListCannedAnswers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) UpdateCannedAnswer(ctx context.Context, in *UpdateCannedAnswerRequest, opts ...grpc.CallOption) (*CannedAnswer, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CannedAnswer)
+	err := c.cc.Invoke(ctx, RequestService_UpdateCannedAnswer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) DeleteCannedAnswer(ctx context.Context, in *DeleteCannedAnswerRequest, opts ...grpc.CallOption) (*DeleteCannedAnswerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteCannedAnswerResponse)
+	err := c.cc.Invoke(ctx, RequestService_DeleteCannedAnswer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RequestServiceServer is the server API for RequestService service.
 // All implementations must embed UnimplementedRequestServiceServer
 // for forward compatibility.
@@ -211,6 +334,30 @@ type RequestServiceServer interface {
 	// Answers a request, or asks the person something. A request that was closed
 	// or withdrawn is not answered any more.
 	AnswerRequest(context.Context, *AnswerRequestRequest) (*Request, error)
+	// Takes down at the desk or on the telephone what a person asks, on their
+	// behalf. The desk gives the private code to the person.
+	EnterRequest(context.Context, *EnterRequestRequest) (*CreateRequestResponse, error)
+	// Says who of the desk looks after a request.
+	AssignRequest(context.Context, *AssignRequestRequest) (*Request, error)
+	// Adds a note that the desk alone reads.
+	AddNote(context.Context, *AddNoteRequest) (*Request, error)
+	// Records the number that the protocollo of the comune gave to a request, and
+	// the procedure that begins with it: its statutory term runs from there.
+	RegisterRequest(context.Context, *RegisterRequestRequest) (*Request, error)
+	// Stops the clock of a request with a reason (L. 241/1990, art. 2, c. 7), or
+	// lets it run again.
+	SuspendRequest(context.Context, *SuspendRequestRequest) (*Request, error)
+	// Hands a request over to the desk of another comune, with the person's
+	// consent. Its node keeps it then; here stays that it was handed over, when, to
+	// whom and by which consent, and nothing of what it says. The private code of
+	// the person leads there.
+	TransferRequest(context.Context, *TransferRequestRequest) (*Request, error)
+	// Lists the answers that the desk keeps ready.
+	ListCannedAnswers(context.Context, *ListCannedAnswersRequest) (*ListCannedAnswersResponse, error)
+	// Keeps an answer ready, or changes one.
+	UpdateCannedAnswer(context.Context, *UpdateCannedAnswerRequest) (*CannedAnswer, error)
+	// Throws an answer away that was kept ready.
+	DeleteCannedAnswer(context.Context, *DeleteCannedAnswerRequest) (*DeleteCannedAnswerResponse, error)
 	mustEmbedUnimplementedRequestServiceServer()
 }
 
@@ -250,6 +397,33 @@ func (UnimplementedRequestServiceServer) ListRequests(context.Context, *ListRequ
 }
 func (UnimplementedRequestServiceServer) AnswerRequest(context.Context, *AnswerRequestRequest) (*Request, error) {
 	return nil, status.Error(codes.Unimplemented, "method AnswerRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) EnterRequest(context.Context, *EnterRequestRequest) (*CreateRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EnterRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) AssignRequest(context.Context, *AssignRequestRequest) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method AssignRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) AddNote(context.Context, *AddNoteRequest) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddNote not implemented")
+}
+func (UnimplementedRequestServiceServer) RegisterRequest(context.Context, *RegisterRequestRequest) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method RegisterRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) SuspendRequest(context.Context, *SuspendRequestRequest) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuspendRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) TransferRequest(context.Context, *TransferRequestRequest) (*Request, error) {
+	return nil, status.Error(codes.Unimplemented, "method TransferRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) ListCannedAnswers(context.Context, *ListCannedAnswersRequest) (*ListCannedAnswersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCannedAnswers not implemented")
+}
+func (UnimplementedRequestServiceServer) UpdateCannedAnswer(context.Context, *UpdateCannedAnswerRequest) (*CannedAnswer, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateCannedAnswer not implemented")
+}
+func (UnimplementedRequestServiceServer) DeleteCannedAnswer(context.Context, *DeleteCannedAnswerRequest) (*DeleteCannedAnswerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteCannedAnswer not implemented")
 }
 func (UnimplementedRequestServiceServer) mustEmbedUnimplementedRequestServiceServer() {}
 func (UnimplementedRequestServiceServer) testEmbeddedByValue()                        {}
@@ -452,6 +626,168 @@ func _RequestService_AnswerRequest_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RequestService_EnterRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnterRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).EnterRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_EnterRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).EnterRequest(ctx, req.(*EnterRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_AssignRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AssignRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).AssignRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_AssignRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).AssignRequest(ctx, req.(*AssignRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_AddNote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddNoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).AddNote(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_AddNote_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).AddNote(ctx, req.(*AddNoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_RegisterRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RegisterRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).RegisterRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_RegisterRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).RegisterRequest(ctx, req.(*RegisterRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_SuspendRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuspendRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).SuspendRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_SuspendRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).SuspendRequest(ctx, req.(*SuspendRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_TransferRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TransferRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).TransferRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_TransferRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).TransferRequest(ctx, req.(*TransferRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_ListCannedAnswers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCannedAnswersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).ListCannedAnswers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_ListCannedAnswers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).ListCannedAnswers(ctx, req.(*ListCannedAnswersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_UpdateCannedAnswer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateCannedAnswerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).UpdateCannedAnswer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_UpdateCannedAnswer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).UpdateCannedAnswer(ctx, req.(*UpdateCannedAnswerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_DeleteCannedAnswer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteCannedAnswerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).DeleteCannedAnswer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_DeleteCannedAnswer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).DeleteCannedAnswer(ctx, req.(*DeleteCannedAnswerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RequestService_ServiceDesc is the grpc.ServiceDesc for RequestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -498,6 +834,42 @@ var RequestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AnswerRequest",
 			Handler:    _RequestService_AnswerRequest_Handler,
+		},
+		{
+			MethodName: "EnterRequest",
+			Handler:    _RequestService_EnterRequest_Handler,
+		},
+		{
+			MethodName: "AssignRequest",
+			Handler:    _RequestService_AssignRequest_Handler,
+		},
+		{
+			MethodName: "AddNote",
+			Handler:    _RequestService_AddNote_Handler,
+		},
+		{
+			MethodName: "RegisterRequest",
+			Handler:    _RequestService_RegisterRequest_Handler,
+		},
+		{
+			MethodName: "SuspendRequest",
+			Handler:    _RequestService_SuspendRequest_Handler,
+		},
+		{
+			MethodName: "TransferRequest",
+			Handler:    _RequestService_TransferRequest_Handler,
+		},
+		{
+			MethodName: "ListCannedAnswers",
+			Handler:    _RequestService_ListCannedAnswers_Handler,
+		},
+		{
+			MethodName: "UpdateCannedAnswer",
+			Handler:    _RequestService_UpdateCannedAnswer_Handler,
+		},
+		{
+			MethodName: "DeleteCannedAnswer",
+			Handler:    _RequestService_DeleteCannedAnswer_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -188,6 +188,9 @@ type Document struct {
 	Identifiers []*Identifier `protobuf:"bytes,82,rep,name=identifiers,proto3" json:"identifiers,omitempty"`
 	// What single sources say of single fields.
 	FieldSources []*FieldSource `protobuf:"bytes,83,rep,name=field_sources,json=fieldSources,proto3" json:"field_sources,omitempty"`
+	// The record that this one was merged into: whoever asks for this one is sent
+	// there. On a deleted record only. Format: comuni/{comune}/{collection}/{id}
+	ReplacedBy string `protobuf:"bytes,84,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"`
 	// When it was created, by the owner's clock.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed, by the owner's clock.
@@ -395,6 +398,13 @@ func (x *Document) GetFieldSources() []*FieldSource {
 	return nil
 }
 
+func (x *Document) GetReplacedBy() string {
+	if x != nil {
+		return x.ReplacedBy
+	}
+	return ""
+}
+
 func (x *Document) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
@@ -541,7 +551,7 @@ var File_cidsistem_registry_v1_document_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_document_proto_rawDesc = "" +
 	"\n" +
-	"$cidsistem/registry/v1/document.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x11\n" +
+	"$cidsistem/registry/v1/document.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x11\n" +
 	"\bDocument\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -573,7 +583,9 @@ const file_cidsistem_registry_v1_document_proto_rawDesc = "" +
 	"provenance\x18Q \x01(\v2!.cidsistem.registry.v1.ProvenanceR\n" +
 	"provenance\x12M\n" +
 	"\videntifiers\x18R \x03(\v2!.cidsistem.registry.v1.IdentifierB\b\xbaH\x05\x92\x01\x02\x10\x14R\videntifiers\x12Q\n" +
-	"\rfield_sources\x18S \x03(\v2\".cidsistem.registry.v1.FieldSourceB\b\xbaH\x05\x92\x01\x02\x10dR\ffieldSources\x12A\n" +
+	"\rfield_sources\x18S \x03(\v2\".cidsistem.registry.v1.FieldSourceB\b\xbaH\x05\x92\x01\x02\x10dR\ffieldSources\x12%\n" +
+	"\vreplaced_by\x18T \x01(\tB\x04\xe2A\x01\x03R\n" +
+	"replacedBy\x12A\n" +
 	"\vcreate_time\x18Z \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"createTime\x12A\n" +
 	"\vupdate_time\x18[ \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +

@@ -262,6 +262,9 @@ type Organization struct {
 	Status *Status `protobuf:"bytes,16,opt,name=status,proto3" json:"status,omitempty"`
 	// Languages spoken with the public, BCP 47.
 	Languages []string `protobuf:"bytes,17,rep,name=languages,proto3" json:"languages,omitempty"`
+	// The card of the same body that another comune keeps and that is to be
+	// believed where the two differ. Format: comuni/{comune}/organizations/{organization}
+	SameAs string `protobuf:"bytes,18,opt,name=same_as,json=sameAs,proto3" json:"same_as,omitempty"`
 	// Who may see the record.
 	Visibility Visibility `protobuf:"varint,80,opt,name=visibility,proto3,enum=cidsistem.registry.v1.Visibility" json:"visibility,omitempty"`
 	// Where it comes from and when it was verified.
@@ -270,6 +273,9 @@ type Organization struct {
 	Identifiers []*Identifier `protobuf:"bytes,82,rep,name=identifiers,proto3" json:"identifiers,omitempty"`
 	// What single sources say of single fields.
 	FieldSources []*FieldSource `protobuf:"bytes,83,rep,name=field_sources,json=fieldSources,proto3" json:"field_sources,omitempty"`
+	// The record that this one was merged into: whoever asks for this one is sent
+	// there. On a deleted record only. Format: comuni/{comune}/{collection}/{id}
+	ReplacedBy string `protobuf:"bytes,84,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"`
 	// When it was created, by the owner's clock.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed, by the owner's clock.
@@ -435,6 +441,13 @@ func (x *Organization) GetLanguages() []string {
 	return nil
 }
 
+func (x *Organization) GetSameAs() string {
+	if x != nil {
+		return x.SameAs
+	}
+	return ""
+}
+
 func (x *Organization) GetVisibility() Visibility {
 	if x != nil {
 		return x.Visibility
@@ -461,6 +474,13 @@ func (x *Organization) GetFieldSources() []*FieldSource {
 		return x.FieldSources
 	}
 	return nil
+}
+
+func (x *Organization) GetReplacedBy() string {
+	if x != nil {
+		return x.ReplacedBy
+	}
+	return ""
 }
 
 func (x *Organization) GetCreateTime() *timestamppb.Timestamp {
@@ -591,7 +611,7 @@ var File_cidsistem_registry_v1_organization_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"(cidsistem/registry/v1/organization.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x11\n" +
+	"(cidsistem/registry/v1/organization.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x12\n" +
 	"\fOrganization\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -615,7 +635,8 @@ const file_cidsistem_registry_v1_organization_proto_rawDesc = "" +
 	"\rtarget_groups\x18\x0e \x03(\x0e2\".cidsistem.registry.v1.TargetGroupB&\xbaH\x10\x92\x01\r\x10\x1e\x18\x01\"\a\x82\x01\x04\x10\x01 \x00\xb2\xbb\x18\x0f\x12\rtarget_groupsR\ftargetGroups\x12V\n" +
 	"\x0eaccreditations\x18\x0f \x03(\v2$.cidsistem.registry.v1.AccreditationB\b\xbaH\x05\x92\x01\x02\x102R\x0eaccreditations\x125\n" +
 	"\x06status\x18\x10 \x01(\v2\x1d.cidsistem.registry.v1.StatusR\x06status\x12,\n" +
-	"\tlanguages\x18\x11 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\x1e\"\x04r\x02\x18#R\tlanguages\x12K\n" +
+	"\tlanguages\x18\x11 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\x1e\"\x04r\x02\x18#R\tlanguages\x12f\n" +
+	"\asame_as\x18\x12 \x01(\tBM\xbaHJrH\x18\xc8\x012C^(comuni/[a-z][a-z0-9-]{1,62}/organizations/[a-z][a-z0-9-]{1,62})?$R\x06sameAs\x12K\n" +
 	"\n" +
 	"visibility\x18P \x01(\x0e2!.cidsistem.registry.v1.VisibilityB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
 	"visibility\x12A\n" +
@@ -623,7 +644,9 @@ const file_cidsistem_registry_v1_organization_proto_rawDesc = "" +
 	"provenance\x18Q \x01(\v2!.cidsistem.registry.v1.ProvenanceR\n" +
 	"provenance\x12M\n" +
 	"\videntifiers\x18R \x03(\v2!.cidsistem.registry.v1.IdentifierB\b\xbaH\x05\x92\x01\x02\x10\x14R\videntifiers\x12Q\n" +
-	"\rfield_sources\x18S \x03(\v2\".cidsistem.registry.v1.FieldSourceB\b\xbaH\x05\x92\x01\x02\x10dR\ffieldSources\x12A\n" +
+	"\rfield_sources\x18S \x03(\v2\".cidsistem.registry.v1.FieldSourceB\b\xbaH\x05\x92\x01\x02\x10dR\ffieldSources\x12%\n" +
+	"\vreplaced_by\x18T \x01(\tB\x04\xe2A\x01\x03R\n" +
+	"replacedBy\x12A\n" +
 	"\vcreate_time\x18Z \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +
 	"createTime\x12A\n" +
 	"\vupdate_time\x18[ \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\n" +

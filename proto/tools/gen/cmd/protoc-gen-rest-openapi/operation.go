@@ -151,6 +151,13 @@ var labels = map[protoreflect.FullName]string{
 	"cidsistem.identity.v1.AccountService":      "Utenze",
 	"cidsistem.identity.v1.SessionService":      "Accesso",
 	"cidsistem.registry.v1.FileService":         "File",
+	"cidsistem.editorial.v1.DraftService":       "Bozze",
+	"cidsistem.editorial.v1.RecordService":      "Storia e verifica delle schede",
+	"cidsistem.editorial.v1.CorrectionService":  "Correzioni e conferme",
+	"cidsistem.editorial.v1.DuplicateService":   "Doppioni",
+	"cidsistem.exchange.v1.ImportService":       "Importazioni",
+	"cidsistem.admin.v1.MessageService":         "Messaggi di posta",
+	"cidsistem.admin.v1.BackupService":          "Copie di sicurezza",
 	"cidsistem.federation.v1.FederationService": "Federazione",
 }
 

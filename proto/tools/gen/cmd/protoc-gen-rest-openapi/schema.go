@@ -251,6 +251,10 @@ func wellKnown(name protoreflect.FullName, rules *validate.FieldRules) *schema {
 		return s
 	case "google.protobuf.FieldMask":
 		return &schema{Type: "string", Pattern: `^[A-Za-z0-9_.,*]*$`, MaxLength: to[uint64](4000), Description: "Separated by commas.", Examples: []any{"title,summary"}}
+	case "google.protobuf.Any":
+		s := &schema{Type: "object", Description: "A record of any kind: its fields, and `@type`."}
+		s.Properties.set("@type", &schema{Type: "string", MaxLength: to[uint64](200), Examples: []any{"type.googleapis.com/cidsistem.registry.v1.Service"}})
+		return s
 	case "google.type.LatLng":
 		s := &schema{Type: "object", Description: "Degrees."}
 		s.Properties.set("latitude", &schema{Type: "number", Format: "double", Description: "North is positive.", Minimum: -90, Maximum: 90})
