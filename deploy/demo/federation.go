@@ -29,7 +29,7 @@ type Federation struct {
 	servers map[string]server           // gRPC servers by id
 	started []*Process                  // in this order
 
-	people   map[string]Person              // by comune
+	people   map[string]Person              // see ReadPeople
 	sessions map[string]*identityv1.Session // the last of each
 
 	// Nodes and Links by comune.
@@ -40,7 +40,8 @@ type Federation struct {
 	// Above is the process of the ufficio comune above, nil for none.
 	Above *Process
 
-	http string
+	http  string
+	desks map[string]string // addresses of the gateways at the nodes, by comune
 }
 
 // A server is a process that answers gRPC.
@@ -59,6 +60,7 @@ func Start(ctx context.Context, options Options) (f *Federation, err error) {
 	f = &Federation{
 		options: options, conns: map[string]*grpc.ClientConn{}, servers: map[string]server{},
 		Nodes: map[string]*Process{}, Links: map[string]*Link{}, sessions: map[string]*identityv1.Session{},
+		desks: map[string]string{},
 	}
 	defer func() {
 		if err != nil {
@@ -87,6 +89,11 @@ func Start(ctx context.Context, options Options) (f *Federation, err error) {
 	if f.Gateway, f.http, err = f.startGateway(ctx, "gateway", "portale", Office, options.HTTP); err != nil {
 		return f, err
 	}
+	if options.Workbench {
+		if err := f.startDesks(ctx); err != nil {
+			return f, err
+		}
+	}
 	if !options.Empty {
 		if err := f.importSample(ctx); err != nil {
 			return f, err
@@ -98,6 +105,10 @@ func Start(ctx context.Context, options Options) (f *Federation, err error) {
 func (f *Federation) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(f.options.Out, "  "+format+"\n", args...)
 }
+
+// DeskHTTP is the address of the gateway at the node of a comune, where its
+// people work; empty: it has none.
+func (f *Federation) DeskHTTP(comune string) string { return f.desks[comune] }
 
 // HTTP is the address of the gateway.
 func (f *Federation) HTTP() string { return f.http }

@@ -18,15 +18,18 @@ type Comune struct {
 	ID, Title, IstatCode string
 	// Patron is the day of the patron saint, "MM-DD".
 	Patron string
+	// Association is the id of an organization of the sample data whose delegate
+	// keeps its own cards; empty: none does.
+	Association string
 }
 
 // Comuni of the federation, by id. Codes: ISTAT, list of comuni. The days are
 // those on which the comuni close: of the Madonna della Cava, San Vito, San
 // Fortunato.
 var Comuni = []Comune{
-	{"marsala", "Marsala", "081011", "01-19"},
-	{"mazara-del-vallo", "Mazara del Vallo", "081012", "06-15"},
-	{"pantelleria", "Pantelleria", "081014", "10-16"},
+	{"marsala", "Marsala", "081011", "01-19", "anffas-marsala"},
+	{"mazara-del-vallo", "Mazara del Vallo", "081012", "06-15", ""},
+	{"pantelleria", "Pantelleria", "081014", "10-16", ""},
 }
 
 // Office is the id of the ufficio comune.
@@ -57,6 +60,9 @@ type Options struct {
 	// Above is the id of a second ufficio comune, which federates the first;
 	// empty: there is none.
 	Above string
+	// Workbench gives every comune the portal of its own node, and people with one
+	// role each beside the one that has all.
+	Workbench bool
 	// Out gets the progress, a line a step.
 	Out io.Writer
 }

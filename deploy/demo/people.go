@@ -20,28 +20,64 @@ import (
 	"cidsistem.example/proto/gen/identityv1"
 )
 
-// A Person is an account of the demo: somebody of a comune's office who writes
-// and publishes its records, plans, and answers at its desk.
+// A Person is an account of the demo.
 type Person struct {
 	// Node keeps the account: "nodes/{node}".
 	Node string `yaml:"node"`
 	// Login and Password are for signing in.
 	Login    string `yaml:"login"`
 	Password string `yaml:"password"`
+	// Roles of the person with what they are over: "EDITOR comuni/marsala".
+	Roles []string `yaml:"roles"`
 }
 
-// login is that of every account of the demo: an office, not a person.
-const login = "redazione"
+// A post is what somebody does at a comune; its login names it, not a person.
+type post struct {
+	login, title string
+	grants       []*identityv1.Grant
+}
 
-// roles of the accounts of the demo, over their comune.
-var roles = []annotationsv1.Role{
-	annotationsv1.Role_EDITOR, annotationsv1.Role_PUBLISHER, annotationsv1.Role_PLANNER, annotationsv1.Role_SUPPORT_DESK,
+// newsroom is the login of the post that has all roles over the records of its
+// comune and its desk: for programs, and for who tries the demo.
+const newsroom = "redazione"
+
+// newsroomOf is that post of a comune.
+func newsroomOf(comune Comune) post {
+	p := post{login: newsroom, title: "Redazione di " + comune.Title}
+	for _, role := range []annotationsv1.Role{
+		annotationsv1.Role_EDITOR, annotationsv1.Role_PUBLISHER, annotationsv1.Role_PLANNER, annotationsv1.Role_SUPPORT_DESK,
+	} {
+		p.grants = append(p.grants, &identityv1.Grant{Role: role, Scope: "comuni/" + comune.ID})
+	}
+	p.grants = append(p.grants, &identityv1.Grant{Role: annotationsv1.Role_AUDITOR, Scope: "nodes/" + comune.ID})
+	return p
+}
+
+// staff are the posts with one role each, as a comune has them.
+func staff(comune Comune) []post {
+	one := func(login, title string, role annotationsv1.Role, scope string) post {
+		return post{login, title, []*identityv1.Grant{{Role: role, Scope: scope}}}
+	}
+	records, node := "comuni/"+comune.ID, "nodes/"+comune.ID
+	posts := []post{
+		one("redattrice", "Redattrice di "+comune.Title, annotationsv1.Role_EDITOR, records),
+		one("pubblicatore", "Pubblicatore di "+comune.Title, annotationsv1.Role_PUBLISHER, records),
+		one("sportello", "Sportello di "+comune.Title, annotationsv1.Role_SUPPORT_DESK, records),
+		one("programmazione", "Programmazione di "+comune.Title, annotationsv1.Role_PLANNER, records),
+		one("amministrazione", "Amministrazione del nodo di "+comune.Title, annotationsv1.Role_NODE_ADMINISTRATOR, node),
+		one("controllo", "Controllo del registro di "+comune.Title, annotationsv1.Role_AUDITOR, node),
+	}
+	if comune.Association != "" {
+		posts = append(posts, one("delegata", "Delegata di un'associazione", annotationsv1.Role_EDITOR, records+"/organizations/"+comune.Association))
+	}
+	return posts
 }
 
 // PeopleFile is where the accounts of a demo are written down.
 func PeopleFile(dir string) string { return filepath.Join(dir, "people.yaml") }
 
-// ReadPeople reads the accounts of the demo in a folder, by comune.
+// ReadPeople reads the accounts of the demo in a folder: that with all roles by
+// comune, those with one by "comune/login".
 func ReadPeople(dir string) (map[string]Person, error) {
 	people := map[string]Person{}
 	text, err := os.ReadFile(PeopleFile(dir))
@@ -51,39 +87,50 @@ func ReadPeople(dir string) (map[string]Person, error) {
 	return people, yaml.Unmarshal(text, &people)
 }
 
-// enrol makes an account for each comune, once.
+// enrol makes the accounts, once.
 func (f *Federation) enrol(ctx context.Context) error {
 	people, err := ReadPeople(f.options.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read the accounts of the demo: %w", err)
 	}
 	for _, comune := range Comuni {
-		if _, known := people[comune.ID]; known {
-			continue
+		posts := map[string]post{comune.ID: newsroomOf(comune)}
+		if f.options.Workbench {
+			for _, p := range staff(comune) {
+				posts[comune.ID+"/"+p.login] = p
+			}
 		}
-		if people[comune.ID], err = f.makePerson(ctx, comune); err != nil {
-			return fmt.Errorf("make an account at %s: %w", comune.Title, err)
+		for key, p := range posts {
+			if _, known := people[key]; known {
+				continue
+			}
+			if people[key], err = f.makePerson(ctx, comune, p); err != nil {
+				return fmt.Errorf("make the account %s at %s: %w", p.login, comune.Title, err)
+			}
 		}
-		text, err := yaml.Marshal(people)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(PeopleFile(f.options.Dir), text, 0o600); err != nil {
-			return fmt.Errorf("write the accounts of the demo down: %w", err)
-		}
+	}
+	text, err := yaml.Marshal(people)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(PeopleFile(f.options.Dir), text, 0o600); err != nil {
+		return fmt.Errorf("write the accounts of the demo down: %w", err)
 	}
 	f.people = people
 	return nil
 }
 
-func (f *Federation) makePerson(ctx context.Context, comune Comune) (Person, error) {
-	p := Person{Node: "nodes/" + comune.ID, Login: login, Password: rand.Text()}
+func (f *Federation) makePerson(ctx context.Context, comune Comune, does post) (Person, error) {
+	p := Person{Node: "nodes/" + comune.ID, Login: does.login, Password: rand.Text()}
+	for _, grant := range does.grants {
+		p.Roles = append(p.Roles, grant.GetRole().String()+" "+grant.GetScope())
+	}
 	conn, err := f.LocalConn(comune.ID)
 	if err != nil {
 		return p, err
 	}
 	accounts := identityv1.NewAccountServiceClient(conn)
-	account, err := accountOf(ctx, accounts, p, comune)
+	account, err := accountOf(ctx, accounts, p.Node, does)
 	if err != nil {
 		return p, err
 	}
@@ -99,22 +146,19 @@ func (f *Federation) makePerson(ctx context.Context, comune Comune) (Person, err
 
 // accountOf makes the account, or finds it in data of an earlier demo whose
 // passwords were lost.
-func accountOf(ctx context.Context, accounts identityv1.AccountServiceClient, p Person, comune Comune) (*identityv1.Account, error) {
-	known, err := accounts.ListAccounts(ctx, &identityv1.ListAccountsRequest{Parent: p.Node, PageSize: 1000})
+func accountOf(ctx context.Context, accounts identityv1.AccountServiceClient, node string, does post) (*identityv1.Account, error) {
+	known, err := accounts.ListAccounts(ctx, &identityv1.ListAccountsRequest{Parent: node, PageSize: 1000})
 	if err != nil {
 		return nil, err
 	}
 	for _, account := range known.GetAccounts() {
-		if account.GetLogin() == p.Login {
+		if account.GetLogin() == does.login {
 			return account, nil
 		}
 	}
-	account := &identityv1.Account{Login: login, DisplayName: "Redazione di " + comune.Title}
-	for _, role := range roles {
-		account.Grants = append(account.Grants, &identityv1.Grant{Role: role, Scope: "comuni/" + comune.ID})
-	}
-	account.Grants = append(account.Grants, &identityv1.Grant{Role: annotationsv1.Role_AUDITOR, Scope: p.Node})
-	return accounts.CreateAccount(ctx, &identityv1.CreateAccountRequest{Parent: p.Node, Account: account})
+	return accounts.CreateAccount(ctx, &identityv1.CreateAccountRequest{
+		Parent: node, Account: &identityv1.Account{Login: does.login, DisplayName: does.title, Grants: does.grants},
+	})
 }
 
 // SignIn signs in at the gateway of the demo that runs, and returns an access
@@ -158,7 +202,7 @@ func SignIn(ctx context.Context, options Options, comune string) (string, error)
 	return answer.GetSession().GetAccessToken(), nil
 }
 
-// People are the accounts of the demo, by comune.
+// People are the accounts of the demo, as [ReadPeople] has them.
 func (f *Federation) People() map[string]Person { return f.people }
 
 // Token is an access token of the account of a comune, good for some minutes at

@@ -126,6 +126,21 @@ func (f *Federation) startServer(ctx context.Context, id identity.ID, program st
 	return process, nil
 }
 
+// startDesks starts a gateway at the node of each comune: its own portal, and
+// where its people work.
+func (f *Federation) startDesks(ctx context.Context) (err error) {
+	for i, comune := range Comuni {
+		address, err := f.pick(ctx, 21+i)
+		if err != nil {
+			return err
+		}
+		if _, f.desks[comune.ID], err = f.startGateway(ctx, "gateway-"+comune.ID, "portale-"+comune.ID, comune.ID, address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // AddGateway starts a further gateway, in front of the server of a comune, or
 // of an ufficio comune, and returns its address.
 func (f *Federation) AddGateway(ctx context.Context, id string) (address string, err error) {

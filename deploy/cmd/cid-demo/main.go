@@ -89,7 +89,7 @@ func run(ctx context.Context, options demo.Options) error {
 	if err != nil {
 		return err
 	}
-	options.Bin, options.Out = filepath.Dir(program), os.Stdout
+	options.Bin, options.Out, options.Workbench = filepath.Dir(program), os.Stdout, true
 
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -135,7 +135,11 @@ func show(f *demo.Federation, options demo.Options, took time.Duration) {
 		fmt.Printf("  %-62s %s\n", f.Address(comune.ID), "node of "+comune.Title)
 	}
 	fmt.Printf("  %-62s %s\n", f.Address(demo.Office), "ufficio comune")
-	fmt.Println("To write: curl -H \"Authorization: Bearer $(bin/cid-demo token marsala)\" …; the accounts are in " + demo.PeopleFile(options.Dir))
+	for _, comune := range demo.Comuni {
+		fmt.Printf("Portale e scrivania di %s: http://%s/\n", comune.Title, f.DeskHTTP(comune.ID))
+	}
+	fmt.Println("  Si entra da /accesso/; utenti, ruoli e password sono in " + demo.PeopleFile(options.Dir))
+	fmt.Println("To write: curl -H \"Authorization: Bearer $(bin/cid-demo token marsala)\" …")
 	fmt.Println("Try   make demo-cut COMUNE=pantelleria   and   make demo-heal COMUNE=pantelleria")
 	fmt.Println("Stop with Ctrl-C")
 }
