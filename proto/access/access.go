@@ -17,6 +17,8 @@ import (
 	_ "cidsistem.example/proto/gen/adminv1"
 	_ "cidsistem.example/proto/gen/auditv1"
 	_ "cidsistem.example/proto/gen/deskv1"
+	_ "cidsistem.example/proto/gen/editorialv1"
+	_ "cidsistem.example/proto/gen/exchangev1"
 	_ "cidsistem.example/proto/gen/federationv1"
 	_ "cidsistem.example/proto/gen/feedv1"
 	_ "cidsistem.example/proto/gen/identityv1"

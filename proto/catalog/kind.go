@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
@@ -31,6 +32,8 @@ type Kind struct {
 	Label, LabelPlural string
 	// Singleton is true for the record that every comune has exactly once.
 	Singleton bool
+	// VerifyAfter is after how long a record must be verified again.
+	VerifyAfter time.Duration
 	// Parent is the kind whose records contain these; the comune itself has none.
 	Parent *Kind
 	// Service has the standard methods.
@@ -40,6 +43,8 @@ type Kind struct {
 	pattern []string // collection segments, outermost first
 	steps   []step
 	fields  standardFields
+	// serverFields are written by nobody but the server.
+	serverFields []protoreflect.FieldDescriptor
 }
 
 var (
@@ -68,6 +73,7 @@ func init() {
 		}
 		k.steps = compile(k.message.Descriptor())
 		k.fields = standardFieldsOf(k.message.Descriptor())
+		k.serverFields = serverFieldsOf(k.message.Descriptor())
 		k.Service = serviceOf(k)
 	}
 }
@@ -89,6 +95,7 @@ func kindOf(md protoreflect.MessageDescriptor) *Kind {
 		Label:       options.GetLabel(),
 		LabelPlural: options.GetLabelPlural(),
 		Singleton:   options.GetSingleton(),
+		VerifyAfter: verifyAfter(options.GetVerifyAfterDays()),
 		message:     message,
 	}
 	for i, segment := range strings.Split(resource.GetPattern()[0], "/") {
@@ -97,6 +104,17 @@ func kindOf(md protoreflect.MessageDescriptor) *Kind {
 		}
 	}
 	return k
+}
+
+// standardDays is after how many days a record must be verified again where its
+// kind does not say.
+const standardDays = 180
+
+func verifyAfter(days int32) time.Duration {
+	if days == 0 {
+		days = standardDays
+	}
+	return time.Duration(days) * 24 * time.Hour
 }
 
 // serviceOf finds the service with the standard methods of a kind.

@@ -2,8 +2,10 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -98,6 +100,16 @@ func (r Record) Provenance() *registryv1.Provenance {
 	return r.m.Get(r.kind.fields.provenance).Message().Interface().(*registryv1.Provenance)
 }
 
+// Title is the record's title in Italian, empty when it has none.
+func (r Record) Title() string {
+	fd := r.m.Descriptor().Fields().ByName("title")
+	if fd == nil || !r.m.Has(fd) {
+		return ""
+	}
+	title, _ := r.m.Get(fd).Message().Interface().(*registryv1.LocalizedText)
+	return title.GetIt()
+}
+
 // CreateTime is when the record was created.
 func (r Record) CreateTime() time.Time { return r.time(r.kind.fields.created) }
 
@@ -138,4 +150,33 @@ func (r Record) setTime(fd protoreflect.FieldDescriptor, t time.Time) {
 		return
 	}
 	r.m.Set(fd, protoreflect.ValueOfMessage(timestamppb.New(t).ProtoReflect()))
+}
+
+// ServerFields lists the fields of a kind that only the server writes: callers
+// change nothing by setting them.
+func (k *Kind) ServerFields() []protoreflect.FieldDescriptor { return slices.Clone(k.serverFields) }
+
+// CopyServerFields sets the fields that only the server writes to those of
+// another record of the same kind.
+func (r Record) CopyServerFields(from Record) {
+	for _, fd := range r.kind.serverFields {
+		if from.m.Has(fd) {
+			r.m.Set(fd, from.m.Get(fd))
+		} else {
+			r.m.Clear(fd)
+		}
+	}
+}
+
+// serverFieldsOf reads from the contract what only the server writes.
+func serverFieldsOf(md protoreflect.MessageDescriptor) []protoreflect.FieldDescriptor {
+	var found []protoreflect.FieldDescriptor
+	for i := range md.Fields().Len() {
+		fd := md.Fields().Get(i)
+		behaviors, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
+		if fd.Name() == "etag" || slices.Contains(behaviors, annotations.FieldBehavior_OUTPUT_ONLY) || slices.Contains(behaviors, annotations.FieldBehavior_IDENTIFIER) {
+			found = append(found, fd)
+		}
+	}
+	return found
 }

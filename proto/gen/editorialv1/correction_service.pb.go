@@ -1286,7 +1286,7 @@ const file_cidsistem_editorial_v1_correction_service_proto_rawDesc = "" +
 	"Correction\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12q\n" +
 	"\x06record\x18\x02 \x01(\tBY\xe2A\x01\x02\xfaA\x03\n" +
-	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12S\n" +
+	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12S\n" +
 	"\achanges\x18\x03 \x03(\v2).cidsistem.editorial.v1.Correction.ChangeB\x0e\xe2A\x01\x02\xbaH\a\x92\x01\x04\b\x01\x102R\achanges\x12\x1c\n" +
 	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x04note\x12\"\n" +
 	"\acontact\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\acontact\x12D\n" +
@@ -1354,7 +1354,7 @@ const file_cidsistem_editorial_v1_correction_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12H\n" +
 	"\x05state\x18\x04 \x01(\x0e2(.cidsistem.editorial.v1.Correction.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12p\n" +
 	"\x06record\x18\x05 \x01(\tBX\xfaA\x03\n" +
-	"\x01*\xbaHO\xd8\x01\x01rJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\"\x87\x01\n" +
+	"\x01*\xbaHO\xd8\x01\x01rJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\"\x87\x01\n" +
 	"\x17ListCorrectionsResponse\x12D\n" +
 	"\vcorrections\x18\x01 \x03(\v2\".cidsistem.editorial.v1.CorrectionR\vcorrections\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9e\x02\n" +

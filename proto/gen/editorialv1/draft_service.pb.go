@@ -28,7 +28,8 @@ const (
 
 // Where a draft stands. DRAFT and RETURNED become IN_REVIEW by submission;
 // IN_REVIEW becomes RETURNED, SCHEDULED or PUBLISHED; SCHEDULED becomes
-// PUBLISHED at its time, or RETURNED when it could not be written then. Every
+// PUBLISHED at its time, or RETURNED when it could not be written then or is
+// taken back. Every
 // one of these but PUBLISHED becomes DISCARDED.
 type Draft_State int32
 
@@ -1216,7 +1217,7 @@ const file_cidsistem_editorial_v1_draft_service_proto_rawDesc = "" +
 	"\x05Draft\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12p\n" +
 	"\x06record\x18\x02 \x01(\tBX\xfaA\x03\n" +
-	"\x01*\xbaHO\xd8\x01\x01rJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12:\n" +
+	"\x01*\xbaHO\xd8\x01\x01rJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12:\n" +
 	"\acontent\x18\x03 \x01(\v2\x14.google.protobuf.AnyB\n" +
 	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\acontent\x12.\n" +
 	"\x04base\x18\x04 \x01(\v2\x14.google.protobuf.AnyB\x04\xe2A\x01\x03R\x04base\x12!\n" +
@@ -1271,7 +1272,7 @@ const file_cidsistem_editorial_v1_draft_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12C\n" +
 	"\x05state\x18\x04 \x01(\x0e2#.cidsistem.editorial.v1.Draft.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12p\n" +
 	"\x06record\x18\x05 \x01(\tBX\xfaA\x03\n" +
-	"\x01*\xbaHO\xd8\x01\x01rJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12\x12\n" +
+	"\x01*\xbaHO\xd8\x01\x01rJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12\x12\n" +
 	"\x04mine\x18\x06 \x01(\bR\x04mine\"s\n" +
 	"\x12ListDraftsResponse\x125\n" +
 	"\x06drafts\x18\x01 \x03(\v2\x1d.cidsistem.editorial.v1.DraftR\x06drafts\x12&\n" +

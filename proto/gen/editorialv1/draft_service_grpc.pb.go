@@ -42,7 +42,8 @@ const (
 type DraftServiceClient interface {
 	// Reads one draft, with what is still missing in it.
 	GetDraft(ctx context.Context, in *GetDraftRequest, opts ...grpc.CallOption) (*Draft, error)
-	// Lists drafts, the one that changed last first, without their content.
+	// Lists drafts, the one that changed last first, without content, base,
+	// comments and problems.
 	ListDrafts(ctx context.Context, in *ListDraftsRequest, opts ...grpc.CallOption) (*ListDraftsResponse, error)
 	// Begins a draft: of a record that is there, or of a new one.
 	CreateDraft(ctx context.Context, in *CreateDraftRequest, opts ...grpc.CallOption) (*Draft, error)
@@ -51,7 +52,8 @@ type DraftServiceClient interface {
 	UpdateDraft(ctx context.Context, in *UpdateDraftRequest, opts ...grpc.CallOption) (*Draft, error)
 	// Hands a draft to whoever publishes; refused while something is missing.
 	SubmitDraft(ctx context.Context, in *SubmitDraftRequest, opts ...grpc.CallOption) (*Draft, error)
-	// Hands a draft back to its author, with a comment.
+	// Hands a draft that is IN_REVIEW or SCHEDULED back to its author, with a
+	// comment.
 	ReturnDraft(ctx context.Context, in *ReturnDraftRequest, opts ...grpc.CallOption) (*Draft, error)
 	// Writes the record as the draft says, now or at a time. The record must still
 	// be the one that the draft began from, else ETAG_MISMATCH: see RebaseDraft.
@@ -195,7 +197,8 @@ func (c *draftServiceClient) CheckContent(ctx context.Context, in *CheckContentR
 type DraftServiceServer interface {
 	// Reads one draft, with what is still missing in it.
 	GetDraft(context.Context, *GetDraftRequest) (*Draft, error)
-	// Lists drafts, the one that changed last first, without their content.
+	// Lists drafts, the one that changed last first, without content, base,
+	// comments and problems.
 	ListDrafts(context.Context, *ListDraftsRequest) (*ListDraftsResponse, error)
 	// Begins a draft: of a record that is there, or of a new one.
 	CreateDraft(context.Context, *CreateDraftRequest) (*Draft, error)
@@ -204,7 +207,8 @@ type DraftServiceServer interface {
 	UpdateDraft(context.Context, *UpdateDraftRequest) (*Draft, error)
 	// Hands a draft to whoever publishes; refused while something is missing.
 	SubmitDraft(context.Context, *SubmitDraftRequest) (*Draft, error)
-	// Hands a draft back to its author, with a comment.
+	// Hands a draft that is IN_REVIEW or SCHEDULED back to its author, with a
+	// comment.
 	ReturnDraft(context.Context, *ReturnDraftRequest) (*Draft, error)
 	// Writes the record as the draft says, now or at a time. The record must still
 	// be the one that the draft began from, else ETAG_MISMATCH: see RebaseDraft.

@@ -1446,7 +1446,7 @@ const file_cidsistem_editorial_v1_record_service_proto_rawDesc = "" +
 	"\x18ListRecordChangesRequest\x12f\n" +
 	"\x06parent\x18\x01 \x01(\tBN\xe2A\x01\x02\xfaA#\x12!editorial.cidsistem.example/Draft\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12q\n" +
 	"\x06record\x18\x02 \x01(\tBY\xe2A\x01\x02\xfaA\x03\n" +
-	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12$\n" +
+	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12$\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x83\x01\n" +
@@ -1456,19 +1456,19 @@ const file_cidsistem_editorial_v1_record_service_proto_rawDesc = "" +
 	"\x17GetRecordVersionRequest\x12f\n" +
 	"\x06parent\x18\x01 \x01(\tBN\xe2A\x01\x02\xfaA#\x12!editorial.cidsistem.example/Draft\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12q\n" +
 	"\x06record\x18\x02 \x01(\tBY\xe2A\x01\x02\xfaA\x03\n" +
-	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12*\n" +
+	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12*\n" +
 	"\brevision\x18\x03 \x01(\x03B\x0e\xe2A\x01\x02\xbaH\a\xc8\x01\x01\"\x02(\x01R\brevision\"\xd8\x02\n" +
 	"\x14RestoreRecordRequest\x12f\n" +
 	"\x06parent\x18\x01 \x01(\tBN\xe2A\x01\x02\xfaA#\x12!editorial.cidsistem.example/Draft\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12q\n" +
 	"\x06record\x18\x02 \x01(\tBY\xe2A\x01\x02\xfaA\x03\n" +
-	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12*\n" +
+	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12*\n" +
 	"\brevision\x18\x03 \x01(\x03B\x0e\xe2A\x01\x02\xbaH\a\xc8\x01\x01\"\x02(\x01R\brevision\x12\x1b\n" +
 	"\x04etag\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\x1c\n" +
 	"\x04note\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\"\xbe\x03\n" +
 	"\x13VerifyRecordRequest\x12f\n" +
 	"\x06parent\x18\x01 \x01(\tBN\xe2A\x01\x02\xfaA#\x12!editorial.cidsistem.example/Draft\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12q\n" +
 	"\x06record\x18\x02 \x01(\tBY\xe2A\x01\x02\xfaA\x03\n" +
-	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12\x1b\n" +
+	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12O\n" +
 	"\x05means\x18\x04 \x01(\x0e2).cidsistem.editorial.v1.VerificationMeansB\x0e\xe2A\x01\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05means\x12\x1c\n" +
 	"\x04note\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\x12@\n" +
@@ -1495,13 +1495,13 @@ const file_cidsistem_editorial_v1_record_service_proto_rawDesc = "" +
 	"\x14SuspendRecordRequest\x12f\n" +
 	"\x06parent\x18\x01 \x01(\tBN\xe2A\x01\x02\xfaA#\x12!editorial.cidsistem.example/Draft\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12q\n" +
 	"\x06record\x18\x02 \x01(\tBY\xe2A\x01\x02\xfaA\x03\n" +
-	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12\x1b\n" +
+	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\x1c\n" +
 	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\"\xab\x02\n" +
 	"\x13ResumeRecordRequest\x12f\n" +
 	"\x06parent\x18\x01 \x01(\tBN\xe2A\x01\x02\xfaA#\x12!editorial.cidsistem.example/Draft\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12q\n" +
 	"\x06record\x18\x02 \x01(\tBY\xe2A\x01\x02\xfaA\x03\n" +
-	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){1,2}$R\x06record\x12\x1b\n" +
+	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\x1c\n" +
 	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\"\xac\x03\n" +
 	"\x14ChangeRecordsRequest\x12f\n" +

@@ -283,7 +283,7 @@ var File_cidsistem_registry_v1_comune_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_comune_proto_rawDesc = "" +
 	"\n" +
-	"\"cidsistem/registry/v1/comune.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\v\n" +
+	"\"cidsistem/registry/v1/comune.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\v\n" +
 	"\x06Comune\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -322,9 +322,9 @@ const file_cidsistem_registry_v1_comune_proto_rawDesc = "" +
 	"\n" +
 	"purge_time\x18] \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tpurgeTime\x12 \n" +
 	"\brevision\x18^ \x01(\x03B\x04\xe2A\x01\x03R\brevision\x12\x1b\n" +
-	"\x04etag\x18_ \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag:a\xeaAD\n" +
-	"!registry.cidsistem.example/Comune\x12\x0fcomuni/{comune}*\x06comuni2\x06comune\xaa\xbb\x18\x16\n" +
-	"\x06comune\x12\x06comuni\x18\x01\"\x02\x03\x06B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"\x04etag\x18_ \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag:d\xeaAD\n" +
+	"!registry.cidsistem.example/Comune\x12\x0fcomuni/{comune}*\x06comuni2\x06comune\xaa\xbb\x18\x19\n" +
+	"\x06comune\x12\x06comuni\x18\x01\"\x02\x03\x060\xed\x02B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_comune_proto_rawDescOnce sync.Once

@@ -551,7 +551,7 @@ var File_cidsistem_registry_v1_document_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_document_proto_rawDesc = "" +
 	"\n" +
-	"$cidsistem/registry/v1/document.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x11\n" +
+	"$cidsistem/registry/v1/document.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xff\x11\n" +
 	"\bDocument\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -618,9 +618,9 @@ const file_cidsistem_registry_v1_document_proto_rawDesc = "" +
 	"\x06RULING\x10\x0e\x12\r\n" +
 	"\tOTHER_ACT\x10\x0f\x12\v\n" +
 	"\aPICTURE\x10\x10\x12\v\n" +
-	"\aARTICLE\x10\x11:}\xeaA`\n" +
-	"#registry.cidsistem.example/Document\x12$comuni/{comune}/documents/{document}*\tdocuments2\bdocument\xaa\xbb\x18\x16\n" +
-	"\tdocumento\x12\tdocumenti\"\x94\x03\n" +
+	"\aARTICLE\x10\x11:\x80\x01\xeaA`\n" +
+	"#registry.cidsistem.example/Document\x12$comuni/{comune}/documents/{document}*\tdocuments2\bdocument\xaa\xbb\x18\x19\n" +
+	"\tdocumento\x12\tdocumenti0\xed\x02\"\x94\x03\n" +
 	"\rFileReference\x121\n" +
 	"\x06sha256\x18\x01 \x01(\tB\x19\xe2A\x01\x02\xbaH\x12r\x102\x0e^[0-9a-f]{64}$R\x06sha256\x12X\n" +
 	"\tfile_name\x18\x02 \x01(\tB;\xe2A\x01\x02\xbaH4r220^[^/\\\\\\x00-\\x1f\\x7f.][^/\\\\\\x00-\\x1f\\x7f]{0,199}$R\bfileName\x12O\n" +

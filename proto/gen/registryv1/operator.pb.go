@@ -515,7 +515,7 @@ var File_cidsistem_registry_v1_operator_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_operator_proto_rawDesc = "" +
 	"\n" +
-	"$cidsistem/registry/v1/operator.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x14\n" +
+	"$cidsistem/registry/v1/operator.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x14\n" +
 	"\bOperator\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -594,9 +594,9 @@ const file_cidsistem_registry_v1_operator_proto_rawDesc = "" +
 	"\tFREELANCE\x10\x03\x12\x0e\n" +
 	"\n" +
 	"OUTSOURCED\x10\x04\x12\r\n" +
-	"\tVOLUNTARY\x10\x05:}\xeaA`\n" +
-	"#registry.cidsistem.example/Operator\x12$comuni/{comune}/operators/{operator}*\toperators2\boperator\xaa\xbb\x18\x16\n" +
-	"\toperatore\x12\toperatoriB3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
+	"\tVOLUNTARY\x10\x05:\x80\x01\xeaA`\n" +
+	"#registry.cidsistem.example/Operator\x12$comuni/{comune}/operators/{operator}*\toperators2\boperator\xaa\xbb\x18\x19\n" +
+	"\toperatore\x12\toperatori0\xb4\x01B3Z1cidsistem.example/proto/gen/registryv1;registryv1b\x06proto3"
 
 var (
 	file_cidsistem_registry_v1_operator_proto_rawDescOnce sync.Once

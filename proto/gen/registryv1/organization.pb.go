@@ -611,7 +611,7 @@ var File_cidsistem_registry_v1_organization_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"(cidsistem/registry/v1/organization.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x12\n" +
+	"(cidsistem/registry/v1/organization.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x12\n" +
 	"\fOrganization\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -673,9 +673,9 @@ const file_cidsistem_registry_v1_organization_proto_rawDesc = "" +
 	"\x0fPRIVATE_COMPANY\x10\t\x12\x15\n" +
 	"\x11NETWORK_OF_BODIES\x10\n" +
 	"\x12\x16\n" +
-	"\x12UNION_OR_PATRONATO\x10\v:\x87\x01\xeaAt\n" +
-	"'registry.cidsistem.example/Organization\x12,comuni/{comune}/organizations/{organization}*\rorganizations2\forganization\xaa\xbb\x18\f\n" +
-	"\x04ente\x12\x04enti\"\xa1\x02\n" +
+	"\x12UNION_OR_PATRONATO\x10\v:\x8a\x01\xeaAt\n" +
+	"'registry.cidsistem.example/Organization\x12,comuni/{comune}/organizations/{organization}*\rorganizations2\forganization\xaa\xbb\x18\x0f\n" +
+	"\x04ente\x12\x04enti0\xed\x02\"\xa1\x02\n" +
 	"\rAccreditation\x123\n" +
 	"\rservice_label\x18\x01 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\fserviceLabel\x12'\n" +
 	"\n" +

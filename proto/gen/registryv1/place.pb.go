@@ -983,7 +983,7 @@ var File_cidsistem_registry_v1_place_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_place_proto_rawDesc = "" +
 	"\n" +
-	"!cidsistem/registry/v1/place.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\f\n" +
+	"!cidsistem/registry/v1/place.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\f\n" +
 	"\bLocation\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12N\n" +
@@ -1021,9 +1021,9 @@ const file_cidsistem_registry_v1_place_proto_rawDesc = "" +
 	"\n" +
 	"purge_time\x18] \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tpurgeTime\x12 \n" +
 	"\brevision\x18^ \x01(\x03B\x04\xe2A\x01\x03R\brevision\x12\x1b\n" +
-	"\x04etag\x18_ \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag:v\xeaA`\n" +
-	"#registry.cidsistem.example/Location\x12$comuni/{comune}/locations/{location}*\tlocations2\blocation\xaa\xbb\x18\x0f\n" +
-	"\x05luogo\x12\x06luoghi\"\xca\v\n" +
+	"\x04etag\x18_ \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag:y\xeaA`\n" +
+	"#registry.cidsistem.example/Location\x12$comuni/{comune}/locations/{location}*\tlocations2\blocation\xaa\xbb\x18\x12\n" +
+	"\x05luogo\x12\x06luoghi0\xed\x02\"\xca\v\n" +
 	"\x12PlaceAccessibility\x12l\n" +
 	"\n" +
 	"wheelchair\x18\x01 \x01(\x0e2/.cidsistem.registry.v1.PlaceAccessibility.GradeB\x1b\xbaH\x05\x82\x01\x02\x10\x01\xb2\xbb\x18\x0f\x12\raccessibilityR\n" +

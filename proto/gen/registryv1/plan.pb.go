@@ -1295,7 +1295,7 @@ var File_cidsistem_registry_v1_plan_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_plan_proto_rawDesc = "" +
 	"\n" +
-	" cidsistem/registry/v1/plan.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a$cidsistem/registry/v1/operator.proto\x1a(cidsistem/registry/v1/organization.proto\x1a#cidsistem/registry/v1/service.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\r\n" +
+	" cidsistem/registry/v1/plan.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a$cidsistem/registry/v1/operator.proto\x1a(cidsistem/registry/v1/organization.proto\x1a#cidsistem/registry/v1/service.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\r\n" +
 	"\x04Plan\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -1345,9 +1345,9 @@ const file_cidsistem_registry_v1_plan_proto_rawDesc = "" +
 	"\x0eSENT_TO_REGION\x10\x03\x12\x16\n" +
 	"\x12APPROVED_BY_REGION\x10\x04\x12\x0f\n" +
 	"\vIN_PROGRESS\x10\x05\x12\t\n" +
-	"\x05ENDED\x10\x06:j\xeaAL\n" +
-	"\x1fregistry.cidsistem.example/Plan\x12\x1ccomuni/{comune}/plans/{plan}*\x05plans2\x04plan\xaa\xbb\x18\x17\n" +
-	"\x05piano\x12\x05piani\"\x03\x02\x03\x05*\x02\x03\x05\"\xbf\x14\n" +
+	"\x05ENDED\x10\x06:m\xeaAL\n" +
+	"\x1fregistry.cidsistem.example/Plan\x12\x1ccomuni/{comune}/plans/{plan}*\x05plans2\x04plan\xaa\xbb\x18\x1a\n" +
+	"\x05piano\x12\x05piani\"\x03\x02\x03\x05*\x02\x03\x050\xb4\x01\"\xc2\x14\n" +
 	"\x06Action\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -1410,9 +1410,9 @@ const file_cidsistem_registry_v1_plan_proto_rawDesc = "" +
 	"\rACTIVE_ACTION\x10\x05\x12\x14\n" +
 	"\x10SUSPENDED_ACTION\x10\x06\x12\r\n" +
 	"\tCOMPLETED\x10\a\x12\f\n" +
-	"\bDEFUNDED\x10\b:\x83\x01\xeaAc\n" +
-	"!registry.cidsistem.example/Action\x12-comuni/{comune}/plans/{plan}/actions/{action}*\aactions2\x06action\xaa\xbb\x18\x19\n" +
-	"\x06azione\x12\x06azioni\"\x03\x02\x03\x05*\x02\x03\x05\"\xb1\x02\n" +
+	"\bDEFUNDED\x10\b:\x86\x01\xeaAc\n" +
+	"!registry.cidsistem.example/Action\x12-comuni/{comune}/plans/{plan}/actions/{action}*\aactions2\x06action\xaa\xbb\x18\x1c\n" +
+	"\x06azione\x12\x06azioni\"\x03\x02\x03\x05*\x02\x03\x050\xb4\x01\"\xb1\x02\n" +
 	"\n" +
 	"BudgetLine\x12#\n" +
 	"\x04year\x18\x01 \x01(\x05B\x0f\xe2A\x01\x02\xbaH\b\x1a\x06\x18\x98\x11(\xc6\x0fR\x04year\x12&\n" +

@@ -577,7 +577,7 @@ var File_cidsistem_registry_v1_practice_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_practice_proto_rawDesc = "" +
 	"\n" +
-	"$cidsistem/registry/v1/practice.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x13\n" +
+	"$cidsistem/registry/v1/practice.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x13\n" +
 	"\bPractice\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -634,9 +634,9 @@ const file_cidsistem_registry_v1_practice_proto_rawDesc = "" +
 	"\x14EVIDENCE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04TOLD\x10\x01\x12\v\n" +
 	"\aCOUNTED\x10\x02\x12\r\n" +
-	"\tEVALUATED\x10\x03:\x86\x01\xeaA`\n" +
-	"#registry.cidsistem.example/Practice\x12$comuni/{comune}/practices/{practice}*\tpractices2\bpractice\xaa\xbb\x18\x1f\n" +
-	"\rbuona pratica\x12\x0ebuone pratiche\"\xa0\x01\n" +
+	"\tEVALUATED\x10\x03:\x89\x01\xeaA`\n" +
+	"#registry.cidsistem.example/Practice\x12$comuni/{comune}/practices/{practice}*\tpractices2\bpractice\xaa\xbb\x18\"\n" +
+	"\rbuona pratica\x12\x0ebuone pratiche0\xed\x02\"\xa0\x01\n" +
 	"\x0ePracticeResult\x12,\n" +
 	"\tindicator\x18\x01 \x01(\tB\x0e\xe2A\x01\x02\xbaH\ar\x05\x10\x01\x18\xac\x02R\tindicator\x12\x1f\n" +
 	"\x06before\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06before\x12\x1d\n" +

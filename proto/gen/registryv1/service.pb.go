@@ -2600,7 +2600,7 @@ var File_cidsistem_registry_v1_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_registry_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"#cidsistem/registry/v1/service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x1d\n" +
+	"#cidsistem/registry/v1/service.proto\x12\x15cidsistem.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a*cidsistem/annotations/v1/annotations.proto\x1a(cidsistem/registry/v1/organization.proto\x1a!cidsistem/registry/v1/place.proto\x1a\"cidsistem/registry/v1/values.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x1d\n" +
 	"\aService\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\bR\x04name\x12L\n" +
 	"\x05title\x18\x02 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x01R\x05title\x12F\n" +
@@ -2677,9 +2677,9 @@ const file_cidsistem_registry_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"purge_time\x18] \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x03R\tpurgeTime\x12 \n" +
 	"\brevision\x18^ \x01(\x03B\x04\xe2A\x01\x03R\brevision\x12\x1b\n" +
-	"\x04etag\x18_ \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag:u\xeaA[\n" +
-	"\"registry.cidsistem.example/Service\x12\"comuni/{comune}/services/{service}*\bservices2\aservice\xaa\xbb\x18\x13\n" +
-	"\bservizio\x12\aservizi\"\xae\x06\n" +
+	"\x04etag\x18_ \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag:x\xeaA[\n" +
+	"\"registry.cidsistem.example/Service\x12\"comuni/{comune}/services/{service}*\bservices2\aservice\xaa\xbb\x18\x16\n" +
+	"\bservizio\x12\aservizi0\xb4\x01\"\xae\x06\n" +
 	"\x14EligibilityCriterion\x12T\n" +
 	"\tstatement\x18\x01 \x01(\v2$.cidsistem.registry.v1.LocalizedTextB\x10\xe2A\x01\x02\xbaH\x03\xc8\x01\x01\xb2\xbb\x18\x02\b\x04R\tstatement\x12T\n" +
 	"\x06effect\x18\x02 \x01(\x0e22.cidsistem.registry.v1.EligibilityCriterion.EffectB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06effect\x123\n" +
