@@ -25,7 +25,7 @@ func (r *Report) problem(format string, args ...any) {
 }
 
 // Check looks at everything: the pages of the file, that the indices are those
-// of the records, that nothing points to a record that is not there, that the
+// of the records, that each record is as the last change of its history left it, that nothing points to a record that is not there, that the
 // feed has no gap and its digests chain from floor to head, and that the audit
 // log does from its beginning.
 func (s *Store) Check(ctx context.Context) (Report, error) {
@@ -40,6 +40,9 @@ func (s *Store) Check(ctx context.Context) (Report, error) {
 			return err
 		}
 		if err := checkFeed(ctx, tx, &report); err != nil {
+			return err
+		}
+		if err := checkHistory(tx, &report); err != nil {
 			return err
 		}
 		problems, _, err := Reader{tx}.CheckAudit(ctx)

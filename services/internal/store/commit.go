@@ -52,6 +52,8 @@ type Outcome struct {
 	// Put are records as they shall be. The store sets their revision, update
 	// time and etag.
 	Put []proto.Message
+	// Why they change, for their history.
+	Why Why
 	// Purge are records that go for good.
 	Purge []catalog.Name
 	// Local are entries of data that never leave the server.
@@ -149,6 +151,9 @@ func (s *Store) apply(tx *bolt.Tx, request Request, stamp Stamp, outcome Outcome
 		if err != nil {
 			return err
 		}
+		if err := s.remember(tx, name, record, stamp, outcome.Why); err != nil {
+			return err
+		}
 		if err := put(tx, name, record, &storedRecord{body: body}); err != nil {
 			return err
 		}
@@ -161,7 +166,7 @@ func (s *Store) apply(tx *bolt.Tx, request Request, stamp Stamp, outcome Outcome
 		if err != nil {
 			return err
 		}
-		if err := put(tx, name, nil, nil); err != nil {
+		if err := errors.Join(put(tx, name, nil, nil), forget(tx, name.String())); err != nil {
 			return err
 		}
 		if travelled {

@@ -7,6 +7,7 @@
 //	referrers         target name 00 source name          ->  ""
 //	due               unix seconds (8), name              ->  ""
 //	purges            unix seconds (8), name              ->  ""
+//	history           name 00 revision (8)                ->  number (8), change, record before it
 //	revisions         revision (8)                        ->  digest (32), body
 //	requests          request id (16)                     ->  answer
 //	requests_by_time  unix seconds (8), request id (16)   ->  ""
@@ -39,6 +40,7 @@ var (
 	bucketReferrers      = []byte("referrers")
 	bucketDue            = []byte("due")
 	bucketPurges         = []byte("purges")
+	bucketHistory        = []byte("history")
 	bucketRevisions      = []byte("revisions")
 	bucketRequests       = []byte("requests")
 	bucketRequestsByTime = []byte("requests_by_time")
@@ -62,7 +64,7 @@ var (
 func Buckets() []string {
 	var names []string
 	for _, b := range [][]byte{
-		bucketMeta, bucketRecords, bucketReferrers, bucketDue, bucketPurges, bucketRevisions,
+		bucketMeta, bucketRecords, bucketReferrers, bucketDue, bucketPurges, bucketHistory, bucketRevisions,
 		bucketRequests, bucketRequestsByTime, bucketUpstreams, bucketOrigins, bucketStaging,
 		bucketLocal, bucketAudit, bucketAuditHeads,
 	} {
@@ -89,6 +91,7 @@ var migrations = []struct {
 			indexFiles(tx),
 		)
 	}},
+	{"history of records", func(tx *bolt.Tx) error { return makeBuckets(tx, bucketHistory) }},
 }
 
 // indexFiles makes the entries of documents by their files, which the first
