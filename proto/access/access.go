@@ -113,8 +113,15 @@ func (r Rule) AboutField() string {
 
 // Covers tells whether a scope contains what a call is about: itself and what is
 // inside it. "comuni/-" is for calls about the whole federation; no comune is
-// inside it, since nobody has power over them all.
+// inside it, since nobody has power over them all. The node of a comune, which
+// has its id, is inside the comune, for the methods that let roles over a comune
+// do something there.
 func Covers(scope, about string) bool {
+	if node, found := strings.CutPrefix(about, "nodes/"); found {
+		if comune, of := strings.CutPrefix(scope, "comuni/"); of {
+			about, scope = node, comune
+		}
+	}
 	return scope != "" && (about == scope || strings.HasPrefix(about, scope+"/"))
 }
 

@@ -70,6 +70,11 @@ func TestCovers(t *testing.T) {
 		{"comuni/marsala/organizations/aias", "comuni/marsala", false},
 		{"nodes/marsala", "nodes/marsala/accounts/a1", true},
 		{"nodes/marsala", "nodes/marsala", true},
+		{"comuni/marsala", "nodes/marsala", true},
+		{"comuni/marsala", "nodes/marsala/messages/m1", true},
+		{"comuni/marsala", "nodes/marsala-nord", false},
+		{"comuni/marsala/organizations/aias", "nodes/marsala", false},
+		{"", "nodes/marsala", false},
 		{"", "", false},
 		{"", "/x", false},
 	} {

@@ -28,6 +28,7 @@ import (
 	"cidsistem.example/services/internal/feed"
 	"cidsistem.example/services/internal/feedback"
 	"cidsistem.example/services/internal/files"
+	"cidsistem.example/services/internal/mail"
 	"cidsistem.example/services/internal/persons"
 	"cidsistem.example/services/internal/rpc"
 	"cidsistem.example/services/internal/searching"
@@ -57,6 +58,7 @@ type Node struct {
 	files    *files.Folder
 	search   *searching.Searcher
 	trust    *trust.Trust
+	mail     *mail.Outbox
 	desk     *desk.Desk
 	feedback *feedback.Box
 	log      *slog.Logger
@@ -92,6 +94,9 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 	}
 	n := &Node{settings: settings, store: s, log: options.Logger, never: make(chan struct{})}
 	n.trust, err = trust.Open(ctx, trust.Options{Settings: settings.People, DataDir: settings.DataDir, Store: s, Logger: options.Logger})
+	if err == nil {
+		n.mail, err = mail.New(mail.Options{Store: s, Vault: n.trust.Vault, Settings: settings.Mail, Logger: options.Logger})
+	}
 	if err == nil {
 		n.desk, err = desk.Open(ctx, desk.Options{Store: s, Vault: n.trust.Vault, Comune: settings.Comune.ID, Settings: settings.Desk, Logger: options.Logger})
 	}
@@ -158,6 +163,7 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, &feedv1.FeedService_ServiceDesc, feed.NewServer(n.store, n.origins))
 	rpc.Register(registrar, &auditv1.AuditService_ServiceDesc, audit.NewServer(n.store, n.trust.Node()))
 	n.trust.Accounts.Register(registrar)
+	n.mail.Register(registrar)
 	n.desk.Register(registrar)
 	n.feedback.Register(registrar)
 }
@@ -166,13 +172,14 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 func (n *Node) RegisterLocal(registrar grpc.ServiceRegistrar) {
 	n.Register(registrar)
 	rpc.Register(registrar, &adminv1.StoreService_ServiceDesc, storeadmin.NewServer(n.store, DataFile(n.settings.DataDir), n.files).WithVault(n.trust.Vault))
-	rpc.Register(registrar, &adminv1.PersonService_ServiceDesc, persons.NewServer(n.store, n.desk.Persons()))
+	rpc.Register(registrar, &adminv1.PersonService_ServiceDesc, persons.NewServer(n.store, n.desk.Persons(), n.mail.Persons()))
 }
 
 // Tasks are what the node does by itself while it runs.
 func (n *Node) Tasks() []lifecycle.Task {
 	return append(n.trust.Tasks(),
 		lifecycle.Task{Name: "search index", Run: n.search.Run},
+		lifecycle.Task{Name: "mail", Run: n.mail.Run},
 		lifecycle.Task{Name: "upkeep", Run: n.upkeep},
 		lifecycle.Task{Name: "fence", Run: n.watchFence},
 	)

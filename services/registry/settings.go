@@ -7,6 +7,7 @@ import (
 
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/services/internal/desk"
+	"cidsistem.example/services/internal/mail"
 	"cidsistem.example/services/internal/trust"
 	"cidsistem.example/services/platform/config"
 	"cidsistem.example/services/platform/identity"
@@ -38,6 +39,8 @@ type Settings struct {
 	People trust.Settings `yaml:"people"`
 	// Desk are the settings of the desk.
 	Desk desk.Settings `yaml:"desk"`
+	// Mail is the mail server to which messages are handed; nil: they wait.
+	Mail *mail.Settings `yaml:"mail"`
 	// Log says how much is logged, and how.
 	Log Log `yaml:"log"`
 }
@@ -94,6 +97,11 @@ func (s *Settings) Validate() error {
 	}
 	if err := s.Desk.Validate(); err != nil {
 		problems = append(problems, fmt.Errorf("desk: %w", err))
+	}
+	if s.Mail != nil {
+		if err := s.Mail.Validate(); err != nil {
+			problems = append(problems, fmt.Errorf("mail: %w", err))
+		}
 	}
 	return errors.Join(problems...)
 }

@@ -72,8 +72,12 @@ func (n *Node) Tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if purged+forgotten+swept+erased+ratings+int(trimmed) > 0 {
-		n.log.Info("tidied up", "purged", purged, "requests", erased, "ratings", ratings, "trimmed", trimmed, "answers", forgotten, "files", swept)
+	messages, err := n.mail.Purge(ctx)
+	if err != nil {
+		return err
+	}
+	if purged+forgotten+swept+erased+ratings+messages+int(trimmed) > 0 {
+		n.log.Info("tidied up", "purged", purged, "requests", erased, "ratings", ratings, "messages", messages, "trimmed", trimmed, "answers", forgotten, "files", swept)
 	}
 	return nil
 }
