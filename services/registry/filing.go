@@ -131,7 +131,7 @@ func (s fileServer) UploadFile(stream grpc.ClientStreamingServer[registryv1.Uplo
 	if header == nil {
 		return apierror.Invalid("header", "comes first")
 	}
-	if err := s.node.owns(strings.TrimPrefix(header.GetParent(), "comuni/")); err != nil {
+	if err := s.node.records.Owns(strings.TrimPrefix(header.GetParent(), "comuni/")); err != nil {
 		return err
 	}
 	info, err := s.node.files.Put(stream.Context(), &uploadReader{stream: stream}, header.GetSha256())

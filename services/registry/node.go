@@ -30,6 +30,7 @@ import (
 	"cidsistem.example/services/internal/files"
 	"cidsistem.example/services/internal/mail"
 	"cidsistem.example/services/internal/persons"
+	"cidsistem.example/services/internal/records"
 	"cidsistem.example/services/internal/rpc"
 	"cidsistem.example/services/internal/searching"
 	"cidsistem.example/services/internal/standard"
@@ -61,6 +62,7 @@ type Node struct {
 	mail     *mail.Outbox
 	desk     *desk.Desk
 	feedback *feedback.Box
+	records  *records.Records
 	log      *slog.Logger
 	never    chan struct{}
 }
@@ -103,6 +105,12 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 	if err == nil {
 		n.feedback = feedback.New(s, n.trust.Vault, settings.Comune.ID)
 		n.files, err = files.Open(filepath.Join(settings.DataDir, "files"))
+	}
+	if err == nil {
+		n.records = records.New(records.Options{
+			Comune: settings.Comune.ID, Files: n.files, Rules: n.trust.Guard, Policy: n.trust.Policy,
+			PurgeAfter: time.Duration(settings.PurgeAfter),
+		})
 	}
 	if err == nil {
 		n.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)

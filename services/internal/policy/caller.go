@@ -62,8 +62,11 @@ func Of(ctx context.Context) *Caller {
 	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
 		return c
 	}
-	return &Caller{Local: true, reads: registryv1.Visibility_LOCAL}
+	return System()
 }
+
+// System is the server itself.
+func System() *Caller { return &Caller{Local: true, reads: registryv1.Visibility_LOCAL} }
 
 // Actor names the caller for the audit log.
 func (c *Caller) Actor() string {

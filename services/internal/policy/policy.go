@@ -152,12 +152,16 @@ func (p *Policy) Decide(c *Caller, rule access.Rule, request proto.Message) erro
 	if about == "" {
 		about = "nodes/" + p.server
 	}
-	c.rule, c.about = rule, about
+	if nothing && !c.Local && !rule.GetAnyone() && c.Server == nil {
+		return apierror.Invalid(rule.AboutField(), "is missing")
+	}
+	return p.decide(c, rule, about)
+}
+
+func (p *Policy) decide(c *Caller, rule access.Rule, about string) error {
+	c.rule, c.about, c.limits = rule, about, nil
 	if c.Local || rule.GetAnyone() || c.Server != nil {
 		return nil
-	}
-	if nothing {
-		return apierror.Invalid(rule.AboutField(), "is missing")
 	}
 	if rule.GetSelf() && about == c.Person.Issuer {
 		return nil
@@ -168,6 +172,20 @@ func (p *Policy) Decide(c *Caller, rule access.Rule, request proto.Message) erro
 	}
 	c.limits = limited
 	return nil
+}
+
+// For is the caller as of a call of another method, about something: who writes
+// a record by way of a draft needs what it takes to write the record.
+func (p *Policy) For(c *Caller, method, about string) (*Caller, error) {
+	rule, known := p.rules[method]
+	if !known {
+		return nil, fmt.Errorf("%s has no rule who may call it", method)
+	}
+	if err := p.Admit(c, rule); err != nil {
+		return nil, err
+	}
+	other := *c
+	return &other, p.decide(&other, rule, about)
 }
 
 // MayChange refuses a change of a record that is not one of the caller's own
@@ -183,18 +201,45 @@ func (c *Caller) MayChange(before, after proto.Message) error {
 			return apierror.New(registryv1.ErrorReason_NOT_ALLOWED, "this is not a card of "+strings.Join(c.limits, " or ")+", to which the caller is limited")
 		}
 	}
-	if roles := c.rule.GetToShowMore(); len(roles) > 0 && audience(after) > max(audience(before), onlyHere) {
-		ok, limited := c.holds(roles, c.about)
-		if !ok || limited != nil && !slices.Contains(limited, catalog.Keeper(after)) {
-			var names []string
-			for _, role := range roles {
-				names = append(names, role.String())
-			}
-			return apierror.New(registryv1.ErrorReason_NOT_ALLOWED,
-				"to let more people see the record needs the role "+strings.Join(names, " or ")+"; without it, save it with the visibility LOCAL")
-		}
+	if audience(after) > max(audience(before), onlyHere) && !c.showsMore(after) {
+		return apierror.New(registryv1.ErrorReason_NOT_ALLOWED,
+			"to let more people see the record needs the role "+c.showing()+"; without it, save it with the visibility LOCAL")
 	}
 	return nil
+}
+
+// MayPublish refuses who may not decide who sees a record, whether more people
+// see it than before or not.
+func (c *Caller) MayPublish(record proto.Message) error {
+	if c.Person == nil || c.showsMore(record) {
+		return nil
+	}
+	return apierror.New(registryv1.ErrorReason_NOT_ALLOWED, "to publish the record needs the role "+c.showing())
+}
+
+// showsMore tells whether a person may let more people see a record.
+func (c *Caller) showsMore(record proto.Message) bool {
+	roles := c.rule.GetToShowMore()
+	if len(roles) == 0 {
+		return true
+	}
+	ok, limited := c.holds(roles, c.about)
+	return ok && (limited == nil || slices.Contains(limited, catalog.Keeper(record)))
+}
+
+// showing names the roles that it takes to let more people see a record.
+func (c *Caller) showing() string {
+	var names []string
+	for _, role := range c.rule.GetToShowMore() {
+		names = append(names, role.String())
+	}
+	return strings.Join(names, " or ")
+}
+
+// WorksOn tells whether a card is one that the caller may work on, by the
+// organisation that keeps it: empty for none.
+func (c *Caller) WorksOn(keeper string) bool {
+	return c.Person == nil || c.limits == nil || slices.Contains(c.limits, keeper)
 }
 
 // onlyHere is the audience of a LOCAL record.

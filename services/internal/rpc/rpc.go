@@ -184,21 +184,27 @@ func (s *checkedStream) RecvMsg(message any) error {
 	return s.visit.note(s.ctx, s.method)
 }
 
+// Violations lists the rules of the contract that a message breaks.
+func (g *Guard) Violations(message proto.Message) ([]*protovalidate.Violation, error) {
+	err := g.validator.Validate(message)
+	var invalid *protovalidate.ValidationError
+	if errors.As(err, &invalid) {
+		return invalid.Violations, nil
+	}
+	return nil, err
+}
+
 // Validate checks a message against the rules of the contract; the path stands
 // before each field that the error names.
 func (g *Guard) Validate(message proto.Message, path string) error {
-	err := g.validator.Validate(message)
-	if err == nil {
-		return nil
-	}
-	var invalid *protovalidate.ValidationError
-	if !errors.As(err, &invalid) {
+	violations, err := g.Violations(message)
+	if err != nil || len(violations) == 0 {
 		return err
 	}
 	var fields []apierror.Detail
 	var problems []string
-	for _, violation := range invalid.Violations {
-		at := join(path, jsonPath(violation))
+	for _, violation := range violations {
+		at := join(path, JSONPath(violation))
 		problem := violation.Proto.GetMessage()
 		fields = append(fields, apierror.Field(at, problem))
 		problems = append(problems, strings.TrimPrefix(at+": "+problem, ": "))
@@ -216,8 +222,8 @@ func join(path, field string) string {
 	return path + "." + field
 }
 
-// jsonPath is the path of a violation in the words of REST clients.
-func jsonPath(violation *protovalidate.Violation) string {
+// JSONPath is the path of a violation in the words of REST clients.
+func JSONPath(violation *protovalidate.Violation) string {
 	path := protovalidate.FieldPathString(violation.Proto.GetField())
 	var out strings.Builder
 	upper := false

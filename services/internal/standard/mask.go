@@ -2,21 +2,26 @@ package standard
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.einride.tech/aip/fieldmask"
-	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"cidsistem.example/proto/apierror"
+	"cidsistem.example/proto/catalog"
 )
 
 // Mask reads the mask of an update: JSON or snake_case names, fields that only
 // the server writes dropped. nil means the fields that are set in the record.
 func Mask(r Request) (*fieldmaskpb.FieldMask, error) {
-	asked := r.UpdateMask()
+	return MaskOf(r.Method.Kind, r.UpdateMask())
+}
+
+// MaskOf is Mask for the records of a kind.
+func MaskOf(kind *catalog.Kind, asked *fieldmaskpb.FieldMask) (*fieldmaskpb.FieldMask, error) {
 	if len(asked.GetPaths()) == 0 {
 		return nil, nil
 	}
@@ -28,7 +33,7 @@ func Mask(r Request) (*fieldmaskpb.FieldMask, error) {
 			}
 			return &fieldmaskpb.FieldMask{Paths: []string{"*"}}, nil
 		}
-		canonical, serverOnly, err := canonicalPath(r.Method.Kind.Descriptor(), path)
+		canonical, serverOnly, err := canonicalPath(kind, path)
 		if err != nil {
 			return nil, apierror.Invalid("updateMask", err.Error())
 		}
@@ -45,8 +50,9 @@ func Mask(r Request) (*fieldmaskpb.FieldMask, error) {
 
 // canonicalPath turns a path into snake_case, and tells whether it begins at a
 // field that callers do not write.
-func canonicalPath(md protoreflect.MessageDescriptor, path string) (canonical string, serverOnly bool, err error) {
+func canonicalPath(kind *catalog.Kind, path string) (canonical string, serverOnly bool, err error) {
 	var out []string
+	md := kind.Descriptor()
 	segments := strings.Split(path, ".")
 	for i, segment := range segments {
 		if md == nil {
@@ -60,7 +66,7 @@ func canonicalPath(md protoreflect.MessageDescriptor, path string) (canonical st
 			return "", false, fmt.Errorf("%.100q is not a field of the record", path)
 		}
 		if i == 0 {
-			serverOnly = writtenByServer(fd)
+			serverOnly = slices.Contains(kind.ServerFields(), fd)
 		}
 		out = append(out, string(fd.Name()))
 		if md = fd.Message(); fd.IsList() || fd.IsMap() {
@@ -71,19 +77,6 @@ func canonicalPath(md protoreflect.MessageDescriptor, path string) (canonical st
 		}
 	}
 	return strings.Join(out, "."), serverOnly, nil
-}
-
-func writtenByServer(fd protoreflect.FieldDescriptor) bool {
-	if fd.Name() == "etag" {
-		return true
-	}
-	behaviors, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
-	for _, behavior := range behaviors {
-		if behavior == annotations.FieldBehavior_OUTPUT_ONLY || behavior == annotations.FieldBehavior_IDENTIFIER {
-			return true
-		}
-	}
-	return false
 }
 
 // ApplyMask changes the fields of a mask in a record to those of another.

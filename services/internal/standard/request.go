@@ -177,22 +177,27 @@ func (r Request) Freshness() Freshness {
 }
 
 // Repeatable makes the write safe to repeat when it has a request id.
-func (r Request) Repeatable() (store.Request, error) {
-	id := r.RequestID()
-	if id == "" {
+func (r Request) Repeatable() (store.Request, error) { return Repeatable(r.Method.Full, r.Message) }
+
+// Repeatable makes a call of any method safe to repeat when its request has a
+// request id.
+func Repeatable(method string, request proto.Message) (store.Request, error) {
+	m := request.ProtoReflect()
+	fd := m.Descriptor().Fields().ByName("request_id")
+	if fd == nil || m.Get(fd).String() == "" {
 		return store.Request{}, nil
 	}
-	raw, err := parseUUID(id)
+	raw, err := parseUUID(m.Get(fd).String())
 	if err != nil {
 		return store.Request{}, apierror.Invalid("requestId", "is not a UUID")
 	}
-	bare := proto.Clone(r.Message).ProtoReflect()
-	bare.Clear(bare.Descriptor().Fields().ByName("request_id"))
+	bare := proto.Clone(request).ProtoReflect()
+	bare.Clear(fd)
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare.Interface())
 	if err != nil {
 		return store.Request{}, err
 	}
-	return store.Request{ID: raw, Digest: sha256.Sum256(append([]byte(r.Method.Full), body...))}, nil
+	return store.Request{ID: raw, Digest: sha256.Sum256(append([]byte(method), body...))}, nil
 }
 
 // WithRequestID returns the request with a request id: its own, or a new one, so
