@@ -720,10 +720,10 @@ type Request struct {
 	// What became of it, once it has a final answer.
 	Outcome Request_Outcome `protobuf:"varint,17,opt,name=outcome,proto3,enum=cidsistem.desk.v1.Request_Outcome" json:"outcome,omitempty"`
 	// The last day for the final answer, in working days of the comune after the
-	// request was received. Absent while it waits for the person.
+	// request was received. Absent while its clock stands still.
 	DueDate *registryv1.PartialDate `protobuf:"bytes,18,opt,name=due_date,json=dueDate,proto3" json:"due_date,omitempty"`
-	// While it waits for the person: how many working days the desk has once the
-	// person has written.
+	// While its clock stands still: how many working days the desk has once it runs
+	// again.
 	WorkingDaysLeft int32 `protobuf:"varint,19,opt,name=working_days_left,json=workingDaysLeft,proto3" json:"working_days_left,omitempty"`
 	// Whether the last day is over and the final answer is missing.
 	Overdue bool `protobuf:"varint,20,opt,name=overdue,proto3" json:"overdue,omitempty"`
@@ -1142,8 +1142,9 @@ type Registration struct {
 	// The statutory term, days of the calendar; L. 241/1990, art. 2 says 30 where
 	// nothing else does.
 	TermDays int32 `protobuf:"varint,4,opt,name=term_days,json=termDays,proto3" json:"term_days,omitempty"`
-	// The last day of the term, with suspensions and holidays (L. 241/1990, art. 2;
-	// R.D. 262/1942, art. 2963).
+	// The last day of the term, with suspensions; a day on which the comune does not
+	// work makes it the next on which it does (L. 241/1990, art. 2; R.D. 262/1942,
+	// art. 2963). Absent while the clock stands still.
 	TermDate      *registryv1.PartialDate `protobuf:"bytes,5,opt,name=term_date,json=termDate,proto3" json:"term_date,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

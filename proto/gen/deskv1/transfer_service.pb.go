@@ -27,14 +27,13 @@ const (
 // Request message for ReceiveRequest.
 type ReceiveRequestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where to. Format: comuni/{comune}
-	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// The request as it is at the other node, with its messages.
-	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
-	// Its attachments, with their bytes.
-	Attachments []*Attachment `protobuf:"bytes,3,rep,name=attachments,proto3" json:"attachments,omitempty"`
-	// The private code of the person, which goes on to work.
-	Code          string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	// The header, then attachments.
+	//
+	// Types that are valid to be assigned to Part:
+	//
+	//	*ReceiveRequestRequest_Header_
+	//	*ReceiveRequestRequest_Attachment
+	Part          isReceiveRequestRequest_Part `protobuf_oneof:"part"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -69,33 +68,48 @@ func (*ReceiveRequestRequest) Descriptor() ([]byte, []int) {
 	return file_cidsistem_desk_v1_transfer_service_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *ReceiveRequestRequest) GetParent() string {
+func (x *ReceiveRequestRequest) GetPart() isReceiveRequestRequest_Part {
 	if x != nil {
-		return x.Parent
-	}
-	return ""
-}
-
-func (x *ReceiveRequestRequest) GetRequest() *Request {
-	if x != nil {
-		return x.Request
+		return x.Part
 	}
 	return nil
 }
 
-func (x *ReceiveRequestRequest) GetAttachments() []*Attachment {
+func (x *ReceiveRequestRequest) GetHeader() *ReceiveRequestRequest_Header {
 	if x != nil {
-		return x.Attachments
+		if x, ok := x.Part.(*ReceiveRequestRequest_Header_); ok {
+			return x.Header
+		}
 	}
 	return nil
 }
 
-func (x *ReceiveRequestRequest) GetCode() string {
+func (x *ReceiveRequestRequest) GetAttachment() *Attachment {
 	if x != nil {
-		return x.Code
+		if x, ok := x.Part.(*ReceiveRequestRequest_Attachment); ok {
+			return x.Attachment
+		}
 	}
-	return ""
+	return nil
 }
+
+type isReceiveRequestRequest_Part interface {
+	isReceiveRequestRequest_Part()
+}
+
+type ReceiveRequestRequest_Header_ struct {
+	// The header.
+	Header *ReceiveRequestRequest_Header `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type ReceiveRequestRequest_Attachment struct {
+	// An attachment of the request, with its bytes.
+	Attachment *Attachment `protobuf:"bytes,2,opt,name=attachment,proto3,oneof"`
+}
+
+func (*ReceiveRequestRequest_Header_) isReceiveRequestRequest_Part() {}
+
+func (*ReceiveRequestRequest_Attachment) isReceiveRequestRequest_Part() {}
 
 // Response message for ReceiveRequest.
 type ReceiveRequestResponse struct {
@@ -143,21 +157,90 @@ func (x *ReceiveRequestResponse) GetName() string {
 	return ""
 }
 
+// What comes first.
+type ReceiveRequestRequest_Header struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where to. Format: comuni/{comune}
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The request with its messages, under its name at the other node.
+	Request *Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The private code of the person, which goes on to work.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiveRequestRequest_Header) Reset() {
+	*x = ReceiveRequestRequest_Header{}
+	mi := &file_cidsistem_desk_v1_transfer_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiveRequestRequest_Header) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiveRequestRequest_Header) ProtoMessage() {}
+
+func (x *ReceiveRequestRequest_Header) ProtoReflect() protoreflect.Message {
+	mi := &file_cidsistem_desk_v1_transfer_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiveRequestRequest_Header.ProtoReflect.Descriptor instead.
+func (*ReceiveRequestRequest_Header) Descriptor() ([]byte, []int) {
+	return file_cidsistem_desk_v1_transfer_service_proto_rawDescGZIP(), []int{0, 0}
+}
+
+func (x *ReceiveRequestRequest_Header) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ReceiveRequestRequest_Header) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *ReceiveRequestRequest_Header) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
 var File_cidsistem_desk_v1_transfer_service_proto protoreflect.FileDescriptor
 
 const file_cidsistem_desk_v1_transfer_service_proto_rawDesc = "" +
 	"\n" +
-	"(cidsistem/desk/v1/transfer_service.proto\x12\x11cidsistem.desk.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a'cidsistem/desk/v1/request_service.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\xac\x02\n" +
-	"\x15ReceiveRequestRequest\x12c\n" +
+	"(cidsistem/desk/v1/transfer_service.proto\x12\x11cidsistem.desk.v1\x1a\x1bbuf/validate/validate.proto\x1a%cidsistem/annotations/v1/access.proto\x1a'cidsistem/desk/v1/request_service.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\x80\x03\n" +
+	"\x15ReceiveRequestRequest\x12I\n" +
+	"\x06header\x18\x01 \x01(\v2/.cidsistem.desk.v1.ReceiveRequestRequest.HeaderH\x00R\x06header\x12?\n" +
+	"\n" +
+	"attachment\x18\x02 \x01(\v2\x1d.cidsistem.desk.v1.AttachmentH\x00R\n" +
+	"attachment\x1a\xd2\x01\n" +
+	"\x06Header\x12c\n" +
 	"\x06parent\x18\x01 \x01(\tBK\xe2A\x01\x02\xfaA \x12\x1edesk.cidsistem.example/Request\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x12@\n" +
 	"\arequest\x18\x02 \x01(\v2\x1a.cidsistem.desk.v1.RequestB\n" +
-	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\arequest\x12I\n" +
-	"\vattachments\x18\x03 \x03(\v2\x1d.cidsistem.desk.v1.AttachmentB\b\xbaH\x05\x92\x01\x02\x10\tR\vattachments\x12!\n" +
-	"\x04code\x18\x04 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x04code\",\n" +
+	"\xe2A\x01\x02\xbaH\x03\xc8\x01\x01R\arequest\x12!\n" +
+	"\x04code\x18\x03 \x01(\tB\r\xe2A\x01\x02\xbaH\x06r\x04\x10\x01\x18dR\x04codeB\x06\n" +
+	"\x04part\",\n" +
 	"\x16ReceiveRequestResponse\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name2\x8b\x01\n" +
-	"\x0fTransferService\x12x\n" +
-	"\x0eReceiveRequest\x12(.cidsistem.desk.v1.ReceiveRequestRequest\x1a).cidsistem.desk.v1.ReceiveRequestResponse\"\x11»\x18\r\"\x01\x01*\x06parent8\x01B+Z)cidsistem.example/proto/gen/deskv1;deskv1b\x06proto3"
+	"\x04name\x18\x01 \x01(\tR\x04name2\x95\x01\n" +
+	"\x0fTransferService\x12\x81\x01\n" +
+	"\x0eReceiveRequest\x12(.cidsistem.desk.v1.ReceiveRequestRequest\x1a).cidsistem.desk.v1.ReceiveRequestResponse\"\x18»\x18\x14\"\x01\x01*\rheader.parent8\x01(\x01B+Z)cidsistem.example/proto/gen/deskv1;deskv1b\x06proto3"
 
 var (
 	file_cidsistem_desk_v1_transfer_service_proto_rawDescOnce sync.Once
@@ -171,23 +254,25 @@ func file_cidsistem_desk_v1_transfer_service_proto_rawDescGZIP() []byte {
 	return file_cidsistem_desk_v1_transfer_service_proto_rawDescData
 }
 
-var file_cidsistem_desk_v1_transfer_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_cidsistem_desk_v1_transfer_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_cidsistem_desk_v1_transfer_service_proto_goTypes = []any{
-	(*ReceiveRequestRequest)(nil),  // 0: cidsistem.desk.v1.ReceiveRequestRequest
-	(*ReceiveRequestResponse)(nil), // 1: cidsistem.desk.v1.ReceiveRequestResponse
-	(*Request)(nil),                // 2: cidsistem.desk.v1.Request
-	(*Attachment)(nil),             // 3: cidsistem.desk.v1.Attachment
+	(*ReceiveRequestRequest)(nil),        // 0: cidsistem.desk.v1.ReceiveRequestRequest
+	(*ReceiveRequestResponse)(nil),       // 1: cidsistem.desk.v1.ReceiveRequestResponse
+	(*ReceiveRequestRequest_Header)(nil), // 2: cidsistem.desk.v1.ReceiveRequestRequest.Header
+	(*Attachment)(nil),                   // 3: cidsistem.desk.v1.Attachment
+	(*Request)(nil),                      // 4: cidsistem.desk.v1.Request
 }
 var file_cidsistem_desk_v1_transfer_service_proto_depIdxs = []int32{
-	2, // 0: cidsistem.desk.v1.ReceiveRequestRequest.request:type_name -> cidsistem.desk.v1.Request
-	3, // 1: cidsistem.desk.v1.ReceiveRequestRequest.attachments:type_name -> cidsistem.desk.v1.Attachment
-	0, // 2: cidsistem.desk.v1.TransferService.ReceiveRequest:input_type -> cidsistem.desk.v1.ReceiveRequestRequest
-	1, // 3: cidsistem.desk.v1.TransferService.ReceiveRequest:output_type -> cidsistem.desk.v1.ReceiveRequestResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 0: cidsistem.desk.v1.ReceiveRequestRequest.header:type_name -> cidsistem.desk.v1.ReceiveRequestRequest.Header
+	3, // 1: cidsistem.desk.v1.ReceiveRequestRequest.attachment:type_name -> cidsistem.desk.v1.Attachment
+	4, // 2: cidsistem.desk.v1.ReceiveRequestRequest.Header.request:type_name -> cidsistem.desk.v1.Request
+	0, // 3: cidsistem.desk.v1.TransferService.ReceiveRequest:input_type -> cidsistem.desk.v1.ReceiveRequestRequest
+	1, // 4: cidsistem.desk.v1.TransferService.ReceiveRequest:output_type -> cidsistem.desk.v1.ReceiveRequestResponse
+	4, // [4:5] is the sub-list for method output_type
+	3, // [3:4] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_cidsistem_desk_v1_transfer_service_proto_init() }
@@ -196,13 +281,17 @@ func file_cidsistem_desk_v1_transfer_service_proto_init() {
 		return
 	}
 	file_cidsistem_desk_v1_request_service_proto_init()
+	file_cidsistem_desk_v1_transfer_service_proto_msgTypes[0].OneofWrappers = []any{
+		(*ReceiveRequestRequest_Header_)(nil),
+		(*ReceiveRequestRequest_Attachment)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cidsistem_desk_v1_transfer_service_proto_rawDesc), len(file_cidsistem_desk_v1_transfer_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

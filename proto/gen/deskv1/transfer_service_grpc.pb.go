@@ -29,8 +29,12 @@ const (
 // How the desks of two comuni hand requests over: from node to node, never
 // through an ufficio comune. Not on REST.
 type TransferServiceClient interface {
-	// Takes over a request from the node of another comune, from node to node.
-	ReceiveRequest(ctx context.Context, in *ReceiveRequestRequest, opts ...grpc.CallOption) (*ReceiveRequestResponse, error)
+	// Takes over a request from the node of another comune: the header first, then
+	// its attachments, one in each message. A request that was taken over before is
+	// answered with the same receipt, so that a call can be repeated; when it
+	// changed in between, it is taken over as it is now, as long as nobody did
+	// anything about it here.
+	ReceiveRequest(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ReceiveRequestRequest, ReceiveRequestResponse], error)
 }
 
 type transferServiceClient struct {
@@ -41,15 +45,18 @@ func NewTransferServiceClient(cc grpc.ClientConnInterface) TransferServiceClient
 	return &transferServiceClient{cc}
 }
 
-func (c *transferServiceClient) ReceiveRequest(ctx context.Context, in *ReceiveRequestRequest, opts ...grpc.CallOption) (*ReceiveRequestResponse, error) {
+func (c *transferServiceClient) ReceiveRequest(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ReceiveRequestRequest, ReceiveRequestResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ReceiveRequestResponse)
-	err := c.cc.Invoke(ctx, TransferService_ReceiveRequest_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &TransferService_ServiceDesc.Streams[0], TransferService_ReceiveRequest_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[ReceiveRequestRequest, ReceiveRequestResponse]{ClientStream: stream}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TransferService_ReceiveRequestClient = grpc.ClientStreamingClient[ReceiveRequestRequest, ReceiveRequestResponse]
 
 // TransferServiceServer is the server API for TransferService service.
 // All implementations must embed UnimplementedTransferServiceServer
@@ -58,8 +65,12 @@ func (c *transferServiceClient) ReceiveRequest(ctx context.Context, in *ReceiveR
 // How the desks of two comuni hand requests over: from node to node, never
 // through an ufficio comune. Not on REST.
 type TransferServiceServer interface {
-	// Takes over a request from the node of another comune, from node to node.
-	ReceiveRequest(context.Context, *ReceiveRequestRequest) (*ReceiveRequestResponse, error)
+	// Takes over a request from the node of another comune: the header first, then
+	// its attachments, one in each message. A request that was taken over before is
+	// answered with the same receipt, so that a call can be repeated; when it
+	// changed in between, it is taken over as it is now, as long as nobody did
+	// anything about it here.
+	ReceiveRequest(grpc.ClientStreamingServer[ReceiveRequestRequest, ReceiveRequestResponse]) error
 	mustEmbedUnimplementedTransferServiceServer()
 }
 
@@ -70,8 +81,8 @@ type TransferServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedTransferServiceServer struct{}
 
-func (UnimplementedTransferServiceServer) ReceiveRequest(context.Context, *ReceiveRequestRequest) (*ReceiveRequestResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ReceiveRequest not implemented")
+func (UnimplementedTransferServiceServer) ReceiveRequest(grpc.ClientStreamingServer[ReceiveRequestRequest, ReceiveRequestResponse]) error {
+	return status.Error(codes.Unimplemented, "method ReceiveRequest not implemented")
 }
 func (UnimplementedTransferServiceServer) mustEmbedUnimplementedTransferServiceServer() {}
 func (UnimplementedTransferServiceServer) testEmbeddedByValue()                         {}
@@ -94,23 +105,12 @@ func RegisterTransferServiceServer(s grpc.ServiceRegistrar, srv TransferServiceS
 	s.RegisterService(&TransferService_ServiceDesc, srv)
 }
 
-func _TransferService_ReceiveRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ReceiveRequestRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(TransferServiceServer).ReceiveRequest(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: TransferService_ReceiveRequest_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(TransferServiceServer).ReceiveRequest(ctx, req.(*ReceiveRequestRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func _TransferService_ReceiveRequest_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(TransferServiceServer).ReceiveRequest(&grpc.GenericServerStream[ReceiveRequestRequest, ReceiveRequestResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type TransferService_ReceiveRequestServer = grpc.ClientStreamingServer[ReceiveRequestRequest, ReceiveRequestResponse]
 
 // TransferService_ServiceDesc is the grpc.ServiceDesc for TransferService service.
 // It's only intended for direct use with grpc.RegisterService,
@@ -118,12 +118,13 @@ func _TransferService_ReceiveRequest_Handler(srv interface{}, ctx context.Contex
 var TransferService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "cidsistem.desk.v1.TransferService",
 	HandlerType: (*TransferServiceServer)(nil),
-	Methods: []grpc.MethodDesc{
+	Methods:     []grpc.MethodDesc{},
+	Streams: []grpc.StreamDesc{
 		{
-			MethodName: "ReceiveRequest",
-			Handler:    _TransferService_ReceiveRequest_Handler,
+			StreamName:    "ReceiveRequest",
+			Handler:       _TransferService_ReceiveRequest_Handler,
+			ClientStreams: true,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
 	Metadata: "cidsistem/desk/v1/transfer_service.proto",
 }
