@@ -27,6 +27,7 @@ import (
 	"cidsistem.example/gateway/internal/signin"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/web"
+	"cidsistem.example/gateway/internal/workbench"
 )
 
 // Limits bound what clients can ask for.
@@ -169,6 +170,9 @@ func (g *Gateway) site(options Options, sessions *edge.Sessions) (http.Handler, 
 	for pattern, page := range forms.Handlers() {
 		mux.Handle(pattern, edge.Named(named(pattern), page))
 	}
+	if err := g.workbench(mux, portal, sessions, forms); err != nil {
+		return nil, err
+	}
 	return site.InLanguage(mux), nil
 }
 
@@ -215,6 +219,20 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 		return err
 	}
 	for _, handlers := range []map[string]http.Handler{questions.Handlers(), ratings.Handlers()} {
+		for pattern, page := range handlers {
+			mux.Handle(pattern, edge.Form(named(pattern), page))
+		}
+	}
+	return nil
+}
+
+// workbench adds the pages for operators.
+func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edge.Sessions, forms *signin.Pages) error {
+	bench, err := workbench.New(portal, g.upstream, sessions, forms)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{bench.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}

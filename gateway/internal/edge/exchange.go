@@ -25,6 +25,7 @@ type exchange struct {
 	authorization string // for whom the request is made: "Bearer " and an access token, or empty for nobody
 	cookie        bool   // it comes from the session cookie
 	node          string // that keeps the account, when it comes from the cookie
+	sessionAway   error  // why it is not known whose cookie it is: the node does not answer
 	purpose       string // why, in the words of the client
 }
 

@@ -74,11 +74,12 @@ func (s *Sessions) resume(w http.ResponseWriter, r *http.Request, cookie string)
 	if err != nil {
 		if code := status.Code(err); code == codes.Unauthenticated || code == codes.InvalidArgument || code == codes.NotFound {
 			clearSession(w)
+		} else {
+			exchangeOf(r.Context()).sessionAway = err
 		}
 		return
 	}
-	x := exchangeOf(r.Context())
-	x.authorization, x.cookie, x.node = "Bearer "+session.GetAccessToken(), true, "nodes/"+node
+	exchangeOf(r.Context()).signIn("nodes/"+node, session)
 	if session.GetRefreshToken() != token {
 		setSession(w, session)
 	}
@@ -88,6 +89,12 @@ func (s *Sessions) resume(w http.ResponseWriter, r *http.Request, cookie string)
 func (s *Sessions) Begin(w http.ResponseWriter, session *identityv1.Session) {
 	s.remember("", session)
 	setSession(w, session)
+}
+
+// Adopt signs a browser in, and lets the rest of the request be made for who signed in.
+func (s *Sessions) Adopt(w http.ResponseWriter, r *http.Request, session *identityv1.Session) {
+	s.Begin(w, session)
+	exchangeOf(r.Context()).signIn(nodeOf(session), session)
 }
 
 // End signs a browser out, here and at the node that keeps the account.
@@ -105,14 +112,18 @@ func (s *Sessions) End(w http.ResponseWriter, r *http.Request) {
 // SignedIn tells whether a request is made for somebody.
 func SignedIn(ctx context.Context) bool { return exchangeOf(ctx).authorization != "" }
 
-// Account is that of the person for whom a request is made by cookie, nil for nobody.
+// Account is that of the person for whom a request is made by cookie, nil for nobody. It fails when the node that knows whose session
+// it is does not answer.
 func (s *Sessions) Account(ctx context.Context) (*identityv1.Account, error) {
 	x := exchangeOf(ctx)
 	if !x.cookie {
-		return nil, nil
+		return nil, x.sessionAway
 	}
 	return s.client.GetOwnAccount(outgoing(ctx), &identityv1.GetOwnAccountRequest{Parent: x.node})
 }
+
+// Away tells that a request came with a session whose node does not answer.
+func (s *Sessions) Away(ctx context.Context) bool { return exchangeOf(ctx).sessionAway != nil }
 
 // current finds the session that a refresh token leads to, and renews it in time.
 func (s *Sessions) current(ctx context.Context, node, token string) (*identityv1.Session, error) {
@@ -175,8 +186,19 @@ func (s *Sessions) forget(r *http.Request) {
 	}
 }
 
-func setSession(w http.ResponseWriter, session *identityv1.Session) {
+// signIn lets the rest of a request be made for whose session it is.
+func (x *exchange) signIn(node string, session *identityv1.Session) {
+	x.authorization, x.cookie, x.node, x.sessionAway = "Bearer "+session.GetAccessToken(), true, node, nil
+}
+
+// nodeOf is the name of the node that keeps a session's account.
+func nodeOf(session *identityv1.Session) string {
 	node, _, _ := strings.Cut(strings.TrimPrefix(session.GetAccount(), "nodes/"), "/")
+	return "nodes/" + node
+}
+
+func setSession(w http.ResponseWriter, session *identityv1.Session) {
+	node := strings.TrimPrefix(nodeOf(session), "nodes/")
 	http.SetCookie(w, &http.Cookie{
 		Name: sessionCookie, Value: node + "." + session.GetRefreshToken(), Path: "/", Expires: session.GetExpireTime().AsTime(),
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,

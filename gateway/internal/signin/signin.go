@@ -81,6 +81,8 @@ type view struct {
 	// Name is that of who is signed in.
 	Name   string
 	status int
+	// carrying is what the form carries along; see [Pages.Admit].
+	carrying
 	// next is where the browser goes, without a page; empty: to the first one.
 	next string
 }
@@ -163,11 +165,17 @@ func (p *Pages) show(page string) handler {
 }
 
 func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) view {
-	v := view{Page: "signin", Node: r.PostFormValue("nodo"), Login: r.PostFormValue("utente")}
-	answer, err := p.client.SignIn(edge.Outgoing(r.Context()), &identityv1.SignInRequest{
-		Parent: "nodes/" + v.Node, Login: v.Login, Password: r.PostFormValue("password"),
-	})
+	v, answer, err := p.password(r.Context(), r.PostFormValue)
 	return p.next(w, v, answer, err)
+}
+
+// password tries the password that was typed into a form.
+func (p *Pages) password(ctx context.Context, typed func(string) string) (view, *identityv1.SignInResponse, error) {
+	v := view{Page: "signin", Node: typed("nodo"), Login: typed("utente")}
+	answer, err := p.client.SignIn(edge.Outgoing(ctx), &identityv1.SignInRequest{
+		Parent: "nodes/" + v.Node, Login: v.Login, Password: typed("password"),
+	})
+	return v, answer, err
 }
 
 // next goes on after a password was taken.
@@ -183,19 +191,25 @@ func (p *Pages) next(w http.ResponseWriter, v view, answer *identityv1.SignInRes
 }
 
 func (p *Pages) answer(w http.ResponseWriter, r *http.Request) view {
-	v := view{Page: "code", Node: r.PostFormValue("nodo"), Token: r.PostFormValue("token")}
-	request := &identityv1.AnswerChallengeRequest{Parent: "nodes/" + v.Node, Token: v.Token}
-	code := strings.ReplaceAll(r.PostFormValue("codice"), " ", "")
-	request.Answer = &identityv1.AnswerChallengeRequest_TotpCode{TotpCode: code}
-	if len(code) != 6 {
-		request.Answer = &identityv1.AnswerChallengeRequest_RecoveryCode{RecoveryCode: code}
-	}
-	session, err := p.client.AnswerChallenge(edge.Outgoing(r.Context()), request)
+	v, session, err := p.secondFactor(r.Context(), r.PostFormValue)
 	if err != nil {
 		return v.failed(err)
 	}
 	p.sessions.Begin(w, session)
 	return view{}
+}
+
+// secondFactor tries the code that was typed into a form.
+func (p *Pages) secondFactor(ctx context.Context, typed func(string) string) (view, *identityv1.Session, error) {
+	v := view{Page: "code", Node: typed("nodo"), Token: typed("token")}
+	request := &identityv1.AnswerChallengeRequest{Parent: "nodes/" + v.Node, Token: v.Token}
+	code := strings.ReplaceAll(typed("codice"), " ", "")
+	request.Answer = &identityv1.AnswerChallengeRequest_TotpCode{TotpCode: code}
+	if len(code) != 6 {
+		request.Answer = &identityv1.AnswerChallengeRequest_RecoveryCode{RecoveryCode: code}
+	}
+	session, err := p.client.AnswerChallenge(edge.Outgoing(ctx), request)
+	return v, session, err
 }
 
 func (p *Pages) redeem(w http.ResponseWriter, r *http.Request) view {

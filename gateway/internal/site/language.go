@@ -10,6 +10,9 @@ import (
 
 type languageKey struct{}
 
+// LanguageOf is the language that the address of a request asks for.
+func LanguageOf(ctx context.Context) wording.Language { return languageOf(ctx) }
+
 func languageOf(ctx context.Context) wording.Language {
 	if l, ok := ctx.Value(languageKey{}).(wording.Language); ok {
 		return l

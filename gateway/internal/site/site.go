@@ -146,9 +146,32 @@ type Page struct {
 	Hidden bool
 	// Query is the part of the address that other languages keep.
 	Query string
+	// Bench is what the signed-in side shows around its pages, nil on those of the public.
+	Bench *Bench
+	// Section that has the template; nil: the one whose handler made the page.
+	Section *Section
 	// Redirect leads to another path of the portal instead.
 	Redirect string
 }
+
+// A Bench is what stands around a page of the signed-in side.
+type Bench struct {
+	// Links are the main navigation, instead of that of the public pages.
+	Links []Link
+	// Who is signed in, and the Comune for which, by its title; empty: none.
+	Who, Comune string
+	// Done is what was just done; Alert what went wrong with none of the fields.
+	Done  string
+	Alert *Alert
+	// Problems are what is wrong with fields.
+	Problems []Problem
+}
+
+// A Problem is something wrong with a field, by the id of its element.
+type Problem struct{ Field, Message string }
+
+// An Alert says what went wrong, and what to do.
+type Alert struct{ Title, Text string }
 
 // A Link leads somewhere in the portal; its path has no language.
 type Link struct{ Path, Text string }
@@ -210,6 +233,9 @@ func (c *Section) Handle(h Handler) http.Handler {
 // answer renders a page whole before anything of it is sent.
 func (s *Site) answer(w http.ResponseWriter, r *Request, section *Section, page *Page) {
 	var body bytes.Buffer
+	if page.Section != nil {
+		section = page.Section
+	}
 	pages, err := section.pages[r.Language]()
 	if err != nil {
 		edge.Broken(w, r.Request, err)

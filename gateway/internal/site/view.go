@@ -69,6 +69,13 @@ func (s *Site) view(r *Request, page *Page) *view {
 	for _, l := range wording.Languages() {
 		v.Others = append(v.Others, other{l, address(l, r.URL.Path) + suffix, l == r.Language})
 	}
+	if page.Bench != nil {
+		for i, link := range page.Bench.Links {
+			// The first is the home of all, and is current alone.
+			v.Sections = append(v.Sections, section{link, r.URL.Path == link.Path || i > 0 && within(r.URL.Path, link.Path)})
+		}
+		return v
+	}
 	for _, one := range sections {
 		v.Sections = append(v.Sections, section{Link{one.path, s.say(r.Language, one.id)}, within(r.URL.Path, one.path)})
 	}
@@ -83,7 +90,7 @@ func within(path, section string) bool {
 func (v *view) Canonical() string { return v.Base + address(v.Language, v.Path) }
 
 // Rated tells whether the page asks how good it is: every page does, but for those that say what went wrong and that of the rating.
-func (v *view) Rated() bool { return v.Status < http.StatusBadRequest && !within(v.Path, "/valuta/") }
+func (v *view) Rated() bool { return v.Bench == nil && v.Status < http.StatusBadRequest && !within(v.Path, "/valuta/") }
 
 // LinkedJSON is the JSON-LD of the page, fit to stand inside a script element.
 func (v *view) LinkedJSON() (template.JS, error) {

@@ -87,14 +87,23 @@ func load(t *testing.T) *wording.Words {
 	return words
 }
 
+// forOperators tells that a message is of the signed-in side of the portal, which is Italian: its area begins with "lavoro".
+func forOperators(m message) bool { return strings.HasPrefix(m.area, "lavoro") }
+
 func TestEveryLanguageHasTheItalianMessages(t *testing.T) {
 	words := load(t)
-	italian := words.IDs(wording.Italian)
-	if len(italian) == 0 {
+	everybody := words.IDs(wording.Italian)
+	inFiles := read(t, wording.Italian)
+	public := slices.DeleteFunc(slices.Clone(everybody), func(id string) bool { return forOperators(inFiles[id]) })
+	if len(public) == 0 {
 		t.Fatal("no words at all")
 	}
 	for _, l := range wording.Languages() {
 		t.Run(string(l), func(t *testing.T) {
+			italian := public
+			if l == wording.Italian {
+				italian = everybody
+			}
 			if diff := cmp.Diff(italian, words.IDs(l)); diff != "" {
 				t.Errorf("messages (-Italian +%s):\n%s", l, diff)
 			}
