@@ -24,6 +24,7 @@ import (
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/audit"
 	"cidsistem.example/services/internal/desk"
+	"cidsistem.example/services/internal/editorial"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
 	"cidsistem.example/services/internal/feedback"
@@ -63,6 +64,7 @@ type Node struct {
 	desk     *desk.Desk
 	feedback *feedback.Box
 	records  *records.Records
+	editors  *editorial.Office
 	log      *slog.Logger
 	never    chan struct{}
 }
@@ -110,6 +112,11 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 		n.records = records.New(records.Options{
 			Comune: settings.Comune.ID, Files: n.files, Rules: n.trust.Guard, Policy: n.trust.Policy,
 			PurgeAfter: time.Duration(settings.PurgeAfter),
+		})
+		n.editors = editorial.New(editorial.Options{
+			Store: s, Vault: n.trust.Vault, Records: n.records, Rules: n.trust.Guard, Outbox: n.mail,
+			Comune: settings.Comune.ID, Title: settings.Comune.Title, PortalURL: settings.PortalURL,
+			Settings: settings.Editorial, Logger: options.Logger,
 		})
 	}
 	if err == nil {
@@ -174,6 +181,7 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 	n.mail.Register(registrar)
 	n.desk.Register(registrar)
 	n.feedback.Register(registrar)
+	n.editors.Register(registrar)
 }
 
 // RegisterLocal registers what is answered on the local socket only.

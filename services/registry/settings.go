@@ -3,10 +3,12 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/services/internal/desk"
+	"cidsistem.example/services/internal/editorial"
 	"cidsistem.example/services/internal/mail"
 	"cidsistem.example/services/internal/trust"
 	"cidsistem.example/services/platform/config"
@@ -41,6 +43,11 @@ type Settings struct {
 	Desk desk.Settings `yaml:"desk"`
 	// Mail is the mail server to which messages are handed; nil: they wait.
 	Mail *mail.Settings `yaml:"mail"`
+	// Editorial are the settings of the editorial office.
+	Editorial editorial.Settings `yaml:"editorial"`
+	// PortalURL is where people read the comune's pages, "https://…": messages have
+	// links to it. Empty: no links are sent.
+	PortalURL string `yaml:"portal_url" env:"CID_PORTAL_URL"`
 	// Log says how much is logged, and how.
 	Log Log `yaml:"log"`
 }
@@ -94,6 +101,9 @@ func (s *Settings) Validate() error {
 	}
 	if s.Retention.Revisions < 1 || s.Retention.Age < 0 || s.PurgeAfter < 0 {
 		problems = append(problems, errors.New("retention and purge_after must not be negative"))
+	}
+	if at, err := url.Parse(s.PortalURL); err != nil || s.PortalURL != "" && (at.Host == "" || at.Scheme != "https" && at.Scheme != "http") {
+		problems = append(problems, fmt.Errorf("portal_url: %q is not the address of a site such as https://cid.example.it", s.PortalURL))
 	}
 	if err := s.Desk.Validate(); err != nil {
 		problems = append(problems, fmt.Errorf("desk: %w", err))

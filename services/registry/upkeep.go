@@ -12,6 +12,7 @@ import (
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/federationv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/internal/editorial"
 	"cidsistem.example/services/internal/store"
 )
 
@@ -75,6 +76,13 @@ func (n *Node) Tidy(ctx context.Context) error {
 	messages, err := n.mail.Purge(ctx)
 	if err != nil {
 		return err
+	}
+	edited, err := n.editors.Tidy(ctx)
+	if err != nil {
+		return err
+	}
+	if edited != (editorial.Tidied{}) {
+		n.log.Info("editorial office tidied up", "published", edited.Published, "suspended", edited.Suspended, "erased", edited.Erased, "reminded", edited.Reminded)
 	}
 	if purged+forgotten+swept+erased+ratings+messages+int(trimmed) > 0 {
 		n.log.Info("tidied up", "purged", purged, "requests", erased, "ratings", ratings, "messages", messages, "trimmed", trimmed, "answers", forgotten, "files", swept)

@@ -43,6 +43,9 @@ func (c *Change) check(name catalog.Name, before, record proto.Message) error {
 }
 
 func (c *Change) checkParent(name catalog.Name) error {
+	if len(name.IDs) < name.Kind.Depth() {
+		return nil // where it will be is not said yet
+	}
 	parent, ok := name.Parent()
 	if !ok || parent.Kind.Singleton {
 		return nil

@@ -1,7 +1,6 @@
 package records
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ import (
 
 // Problems lists all that would keep a record from being written as it is,
 // Italian, for who writes it; what is missing comes first. Before is the record
-// as it was, nil for a new one.
+// as it was, nil for a new one, whose name need not have its last id.
 func (c *Change) Problems(name catalog.Name, before, record proto.Message) ([]*editorialv1.Problem, error) {
 	violations, err := c.records.options.Rules.Violations(record)
 	if err != nil {
@@ -143,25 +142,4 @@ func emptied(v *protovalidate.Violation) bool {
 		return ok && number == 0
 	}
 	return false
-}
-
-// errNotInKinds says that a message is no record of this comune.
-var errNotInKinds = errors.New("is not a record of the registry")
-
-// NameIn is the name of a record in a message, which must be one of a kind and
-// of this comune. Without a name it is a new one: empty ids.
-func (r *Records) NameIn(record proto.Message) (catalog.Name, error) {
-	kind := catalog.Of(record)
-	if kind == nil {
-		return catalog.Name{}, errNotInKinds
-	}
-	text := catalog.RecordOf(record).Name()
-	if text == "" {
-		return catalog.Name{Kind: kind}, nil
-	}
-	name, err := catalog.ParseName(text)
-	if err != nil || name.Kind != kind {
-		return catalog.Name{}, fmt.Errorf("%.100q is not the name of one of the %s", text, kind.Collection)
-	}
-	return name, r.Owns(name.Comune())
 }

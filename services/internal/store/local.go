@@ -54,6 +54,44 @@ func (r Reader) LocalEntries(area, after string) iter.Seq2[LocalKey, []byte] {
 	}
 }
 
+// LocalEntriesDown walks through an area against the order of the ids, before
+// one of them, or from the last one when it is empty. Keys and values are copies.
+func (r Reader) LocalEntriesDown(area, before string) iter.Seq2[LocalKey, []byte] {
+	return func(yield func(LocalKey, []byte) bool) {
+		prefix := pairKey(area, "")
+		end := pairKey(area, before)
+		if before == "" {
+			end[len(end)-1]++ // after every key of the area
+		}
+		c := r.tx.Bucket(bucketLocal).Cursor()
+		k, v := c.Seek(end)
+		if k == nil {
+			k, v = c.Last()
+		} else {
+			k, v = c.Prev()
+		}
+		for ; k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
+			if !yield(LocalKey{Area: area, ID: string(k[len(prefix):])}, bytes.Clone(v)) {
+				return
+			}
+		}
+	}
+}
+
+// LocalKeys walks through the keys of an area in the order of the ids, and
+// touches no values.
+func (r Reader) LocalKeys(area string) iter.Seq[LocalKey] {
+	return func(yield func(LocalKey) bool) {
+		prefix := pairKey(area, "")
+		c := r.tx.Bucket(bucketLocal).Cursor()
+		for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+			if !yield(LocalKey{Area: area, ID: string(k[len(prefix):])}) {
+				return
+			}
+		}
+	}
+}
+
 // LocalBytes is how many bytes the values of an area have together.
 func (r Reader) LocalBytes(area string) (total int64) {
 	prefix := pairKey(area, "")

@@ -188,6 +188,43 @@ func (r Reader) candidates(q Query) iter.Seq2[candidate, error] {
 	}
 }
 
+// A DueRecord is a record that needs attention at a time.
+type DueRecord struct {
+	// Key after which a walk goes on.
+	Key []byte
+	// Name of the record.
+	Name catalog.Name
+	// Time at which it needs attention.
+	Time time.Time
+}
+
+// Due walks through living records of all kinds that need attention before a
+// time, in its order, after a key.
+func (r Reader) Due(before time.Time, after []byte) iter.Seq2[DueRecord, error] {
+	return func(yield func(DueRecord, error) bool) {
+		c := r.tx.Bucket(bucketDue).Cursor()
+		k, _ := c.First()
+		if after != nil {
+			if k, _ = c.Seek(after); bytes.Equal(k, after) {
+				k, _ = c.Next()
+			}
+		}
+		for ; k != nil; k, _ = c.Next() {
+			due, text, err := decodeTimeKey(k)
+			if err == nil && !due.Before(before) {
+				return
+			}
+			found := DueRecord{Key: bytes.Clone(k), Time: due}
+			if err == nil {
+				found.Name, err = catalog.ParseName(text)
+			}
+			if !yield(found, err) {
+				return
+			}
+		}
+	}
+}
+
 // Referrers lists living records that point to a record, at most limit.
 func (r Reader) Referrers(target string, limit int) ([]string, error) {
 	prefix := append([]byte(target), separator)
