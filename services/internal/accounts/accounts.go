@@ -176,6 +176,16 @@ func (a *Accounts) accountID(name string) (string, error) {
 	return id, nil
 }
 
+// Holds tells whether there is an account of a name.
+func (a *Accounts) Holds(r store.Reader, name string) (bool, error) {
+	id, err := a.accountID(name)
+	if err != nil {
+		return false, nil
+	}
+	acc, err := a.account(r, id)
+	return acc != nil, err
+}
+
 // own refuses a parent that is another server.
 func (a *Accounts) own(parent string) error {
 	if parent != a.name() {

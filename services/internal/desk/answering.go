@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -34,24 +35,25 @@ func (d *Desk) AnswerRequest(ctx context.Context, call *deskv1.AnswerRequestRequ
 	if err != nil {
 		return nil, err
 	}
-	caller, author := policy.Of(ctx), ""
-	if caller.Person != nil {
-		author = caller.Actor()
-	}
-	after, err := d.change(ctx, d.named(call.GetName(), id), func(_ *puts, h *held, stamp store.Stamp) (bool, error) {
+	caller := policy.Of(ctx)
+	author := authorOf(caller)
+	after, err := d.change(ctx, d.named(call.GetName(), id), func(p *puts, h *held, stamp store.Stamp) (bool, error) {
+		text, err := d.withServices(p.reader, call.GetText(), call.GetServices(), h.GetLanguage())
+		if err != nil {
+			return false, err
+		}
 		to, err := h.after(doing, "it is not answered any more")
 		if err != nil {
 			return false, err
 		}
-		if last := h.last(); last.GetSide() == deskv1.Message_DESK && last.GetText() == call.GetText() && last.GetAuthor() == author &&
+		if last := h.last(); last.GetSide() == deskv1.Message_DESK && last.GetText() == text && last.GetAuthor() == author &&
 			h.GetState() == to && h.GetOutcome() == call.GetOutcome() {
 			return false, nil
 		}
 		d.move(h, to, stamp.Time)
 		h.Outcome = call.GetOutcome()
-		return true, h.add(&deskv1.Message{
-			Side: deskv1.Message_DESK, Text: call.GetText(), Author: author, CreateTime: timestamppb.New(stamp.Time),
-		})
+		d.notify(p, h, stamp)
+		return true, h.add(&deskv1.Message{Side: deskv1.Message_DESK, Text: text, Author: author, CreateTime: timestamppb.New(stamp.Time)})
 	}, func(*held) *auditv1.AuditEntry {
 		return caller.Entry(deskv1.RequestService_AnswerRequest_FullMethodName, call.GetName(), auditv1.AuditEntry_DONE)
 	})
@@ -114,6 +116,11 @@ func (h *held) add(message *deskv1.Message) error {
 		return apierror.New(registryv1.ErrorReason_TOO_LARGE, fmt.Sprintf("the request has %d messages of this side, which is all that it can have", n))
 	}
 	h.Messages = append(h.Messages, message)
+	return h.fits()
+}
+
+// fits refuses a request that is too long for a message.
+func (h *held) fits() error {
 	if proto.Size(h.Request) > maxRequestBytes {
 		return apierror.New(registryv1.ErrorReason_TOO_LARGE, "the request is as long as it can be", apierror.With("limit_bytes", fmt.Sprint(maxRequestBytes)))
 	}
@@ -142,7 +149,10 @@ func (d *Desk) change(ctx context.Context, find func(store.Reader) (*held, error
 		if err != nil {
 			return store.Outcome{}, err
 		}
-		p := puts{desk: d}
+		if d.isLeaving(h.id()) {
+			return store.Outcome{}, apierror.New(registryv1.ErrorReason_TOO_MANY_REQUESTS, "the request is being handed over to another comune", apierror.RetryAfter(5*time.Second))
+		}
+		p := puts{desk: d, reader: r}
 		changed, err := edit(&p, h, stamp)
 		if after = h.Request; err != nil || !changed {
 			return store.Outcome{}, err

@@ -21,6 +21,53 @@ import (
 
 // CreateRequest keeps a request and gives out its code.
 func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequest) (*deskv1.CreateRequestResponse, error) {
+	caller := policy.Of(ctx)
+	return d.create(ctx, call, creation{
+		method: deskv1.RequestService_CreateRequest_FullMethodName, files: call.GetAttachments(), state: received,
+		entry: &deskv1.Entry{Way: deskv1.Entry_PORTAL},
+		// The people of the desk write down what they are told, all from one network.
+		counted: caller.Person == nil && !caller.Local, shown: d.forPublic,
+	})
+}
+
+// EnterRequest keeps what somebody of the desk was told.
+func (d *Desk) EnterRequest(ctx context.Context, call *deskv1.EnterRequestRequest) (*deskv1.CreateRequestResponse, error) {
+	switch call.GetWay() {
+	case deskv1.Entry_TELEPHONE, deskv1.Entry_AT_THE_DESK, deskv1.Entry_IN_WRITING:
+	default:
+		return nil, apierror.Invalid("way", "is TELEPHONE, AT_THE_DESK or IN_WRITING for what the desk writes down")
+	}
+	return d.create(ctx, call, creation{
+		method: deskv1.RequestService_EnterRequest_FullMethodName, state: taken, shown: d.forDesk,
+		entry: &deskv1.Entry{Way: call.GetWay(), Author: authorOf(policy.Of(ctx))},
+	})
+}
+
+// authorOf names the person who calls; empty for the local socket.
+func authorOf(caller *policy.Caller) string {
+	if caller.Person == nil {
+		return ""
+	}
+	return caller.Actor()
+}
+
+// A creation is how a request comes in.
+type creation struct {
+	method  string
+	files   []*deskv1.AttachedFile
+	state   deskv1.Request_State
+	entry   *deskv1.Entry
+	counted bool // among those of the public
+	shown   func(*deskv1.Request) *deskv1.Request
+}
+
+// create keeps a request.
+func (d *Desk) create(ctx context.Context, call interface {
+	GetParent() string
+	GetRequest() *deskv1.Request
+	GetRequestId() string
+}, how creation,
+) (*deskv1.CreateRequestResponse, error) {
 	if err := d.owns(call.GetParent()); err != nil {
 		return nil, err
 	}
@@ -28,7 +75,7 @@ func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequ
 	if err := check(content, d.calendar.On(d.store.Now())); err != nil {
 		return nil, err
 	}
-	files, err := checkFiles(call.GetAttachments())
+	files, err := checkFiles(how.files)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +101,7 @@ func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequ
 			return store.Outcome{}, err
 		}
 		if before != nil {
-			made = d.forPublic(before.Request)
+			made = how.shown(before.Request)
 			return store.Outcome{}, nil
 		}
 		if err := d.checkSubject(r, caller, content); err != nil {
@@ -63,27 +110,24 @@ func (d *Desk) CreateRequest(ctx context.Context, call *deskv1.CreateRequestRequ
 		if err := d.checkRoom(files); err != nil {
 			return store.Outcome{}, err
 		}
-		// Last, so that what is refused does not count. The people of the desk write
-		// down what they are told on the telephone, all from one network.
-		if caller.Person == nil && !caller.Local {
+		// Last, so that what is refused does not count.
+		if how.counted {
 			if err := d.gate.Admit(network.Of(ctx), stamp.Time); err != nil {
 				return store.Outcome{}, err
 			}
 		}
 		fresh := &held{Request: proto.CloneOf(content), requestID: requestID}
-		fresh.Name, fresh.State, fresh.CreateTime = d.parent+"/requests/"+id, deskv1.Request_RECEIVED, timestamppb.New(stamp.Time)
+		fresh.Name, fresh.State, fresh.Entry, fresh.CreateTime = d.parent+"/requests/"+id, how.state, how.entry, timestamppb.New(stamp.Time)
 		d.complete(fresh)
-		p := puts{desk: d}
+		p := puts{desk: d, reader: r}
 		p.attach(fresh, files, stamp.Time)
-		p.save(fresh, stamp.Time)
-		p.put(timed(areaTimes, stamp.Time, id), nil)
-		p.put(store.LocalKey{Area: areaCodes, ID: d.codes.index(d.codes.of(fresh.GetName()))}, []byte(id))
+		p.begin(fresh, d.codes.of(fresh.GetName()), stamp.Time)
 		if requestID != uuid.Nil {
 			p.put(idKey(requestID), append(digest[:], id...))
 			p.put(timed(areaDue, stamp.Time.Add(idsKept), "i"+requestID.String()), nil)
 		}
-		made = d.forPublic(fresh.Request)
-		entry := caller.Entry(deskv1.RequestService_CreateRequest_FullMethodName, fresh.GetName(), auditv1.AuditEntry_DONE)
+		made = how.shown(fresh.Request)
+		entry := caller.Entry(how.method, fresh.GetName(), auditv1.AuditEntry_DONE)
 		entry.Reason = "" // the words of who asks stay out of the log
 		return d.outcome(p, entry)
 	})

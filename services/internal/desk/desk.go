@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/flood"
+	"cidsistem.example/services/internal/mail"
 	"cidsistem.example/services/internal/rpc"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/vault"
@@ -41,15 +44,45 @@ type Options struct {
 	Comune string
 	// Settings from the node's file.
 	Settings Settings
+	// Accounts of the node's people; nil: requests are assigned to nobody.
+	Accounts Accounts
+	// Outbox for what is said by e-mail; nil: nothing is.
+	Outbox Outbox
+	// Portal is the address of the comune's portal, "https://…"; empty: it has none,
+	// and nothing that is written has links.
+	Portal string
+	// Peers hands requests over to the nodes of other comuni; nil: none can be.
+	Peers Peers
 	// Retention is how long a request stays after its last change; 0: 24 months.
 	Retention time.Duration
 	// Logger; nil means slog.Default.
 	Logger *slog.Logger
 }
 
-// Desk serves RequestService for one comune. It is safe for concurrent use.
+// Accounts of the people of a node.
+type Accounts interface {
+	// Holds tells whether there is an account of a name.
+	Holds(r store.Reader, name string) (bool, error)
+}
+
+// An Outbox takes e-mail messages.
+type Outbox interface {
+	// Put returns what puts a message into it, in the commit of what it is about.
+	Put(message mail.Message, stamp store.Stamp) (name string, puts []store.LocalPut, err error)
+}
+
+// Peers are the nodes of other comuni.
+type Peers interface {
+	// Transfer connects to the node of a comune by its slug; nil for one that is not
+	// known.
+	Transfer(comune string) (deskv1.TransferServiceClient, error)
+}
+
+// Desk serves RequestService and TransferService for one comune. It is safe for
+// concurrent use.
 type Desk struct {
 	deskv1.UnimplementedRequestServiceServer
+	deskv1.UnimplementedTransferServiceServer
 	store     *store.Store
 	vault     *vault.Vault
 	parent    string
@@ -59,6 +92,14 @@ type Desk struct {
 	settings  Settings
 	calendar  *workdays.Calendar
 	gate      *flood.Gate
+	accounts  Accounts
+	outbox    Outbox
+	portal    string
+	peers     Peers
+	// leaving are the ids of the requests that are being handed over, which stand
+	// still meanwhile.
+	mu      sync.Mutex
+	leaving map[string]bool
 	// kept is how many bytes requests and attachments have, about.
 	kept atomic.Int64
 }
@@ -87,6 +128,7 @@ func Open(ctx context.Context, options Options) (*Desk, error) {
 		settings: settings, calendar: calendar, gate: flood.New(settings.HourlyPerNetwork, settings.Hourly),
 		store: options.Store, vault: options.Vault, parent: "comuni/" + options.Comune,
 		retention: options.Retention, log: options.Logger,
+		accounts: options.Accounts, outbox: options.Outbox, portal: strings.TrimSuffix(options.Portal, "/"), peers: options.Peers, leaving: map[string]bool{},
 	}
 	if err := d.openCodes(ctx); err != nil {
 		return nil, fmt.Errorf("open the secret of the requests' codes: %w", err)
@@ -115,9 +157,10 @@ func (d *Desk) openCodes(ctx context.Context) error {
 	return err
 }
 
-// Register registers the service.
+// Register registers the services.
 func (d *Desk) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, &deskv1.RequestService_ServiceDesc, d)
+	rpc.Register(registrar, &deskv1.TransferService_ServiceDesc, d)
 }
 
 func (d *Desk) owns(parent string) error {

@@ -28,6 +28,7 @@ import (
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/desk"
+	"cidsistem.example/services/internal/mail"
 	"cidsistem.example/services/internal/policy"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/tokens"
@@ -76,6 +77,10 @@ type office struct {
 	dir   string
 	// lose makes the next commit fail, as when the process is killed in it.
 	lose atomic.Bool
+	// outbox has the e-mail messages; they wait.
+	outbox *mail.Outbox
+	// peers are other desks.
+	peers peers
 }
 
 const (
@@ -96,10 +101,16 @@ func openWith(t testing.TB, settings desk.Settings) *office {
 
 func openIn(t testing.TB, dir string, c *clock, settings desk.Settings) *office {
 	t.Helper()
+	return openAt(t, "marsala", dir, c, settings)
+}
+
+// openAt opens the desk of a comune.
+func openAt(t testing.TB, comune, dir string, c *clock, settings desk.Settings) *office {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	o := &office{t: t, clock: c, dir: dir}
 	s, err := store.Open(store.Options{
-		Path: filepath.Join(dir, "registry.db"), ServerID: "marsala", Comune: "marsala", Now: c.Now, NoSync: true, Logger: log,
+		Path: filepath.Join(dir, "registry.db"), ServerID: comune, Comune: comune, Now: c.Now, NoSync: true, Logger: log,
 		BeforeCommit: func() error {
 			if o.lose.Load() {
 				return errors.New("killed")
@@ -111,7 +122,13 @@ func openIn(t testing.TB, dir string, c *clock, settings desk.Settings) *office 
 	t.Cleanup(func() { _ = s.Close() })
 	v, err := vault.Open(t.Context(), s, filepath.Join(dir, "master.key"))
 	must(t, err)
-	d, err := desk.Open(t.Context(), desk.Options{Store: s, Vault: v, Comune: "marsala", Logger: log, Settings: settings})
+	o.outbox, err = mail.New(mail.Options{Store: s, Vault: v, Logger: log})
+	must(t, err)
+	o.peers = peers{}
+	d, err := desk.Open(t.Context(), desk.Options{
+		Store: s, Vault: v, Comune: comune, Logger: log, Settings: settings, Portal: "https://cid.comune.example", Outbox: o.outbox, Peers: o.peers,
+		Accounts: colleagues{account, colleague},
+	})
 	must(t, err)
 	o.Desk, o.store, o.vault = d, s, v
 	return o
@@ -201,6 +218,7 @@ func TestARequestsLife(t *testing.T) {
 	want.Name, want.State = name, deskv1.Request_RECEIVED
 	want.Kind, want.PreferredChannel = deskv1.Request_INFORMATION, deskv1.Request_CODE_ONLY
 	want.DueDate = &registryv1.PartialDate{Year: 2026, Month: 11, Day: 30}
+	want.Entry = &deskv1.Entry{Way: deskv1.Entry_PORTAL}
 	same := func(when string, got *deskv1.Request) {
 		t.Helper()
 		times := protocmp.IgnoreFields(&deskv1.Request{}, "create_time", "update_time", "purge_time")

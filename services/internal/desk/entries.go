@@ -3,6 +3,7 @@ package desk
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -33,6 +34,12 @@ const (
 	// areaDue: time, "r" and the id of the request to be erased, or "i" and the
 	// request id to be forgotten -> nothing
 	areaDue = "requests-due"
+	// areaOrigins: id of a request that came from another comune -> its origin
+	areaOrigins = "request-origins"
+	// areaReceipts: name of a request at another comune -> id of the request here
+	areaReceipts = "request-receipts"
+	// areaTemplates: id of an answer that is kept ready -> the answer
+	areaTemplates = "request-templates"
 )
 
 // secretKey is the entry of the codes' secret.
@@ -43,6 +50,18 @@ type held struct {
 	*deskv1.Request
 	// requestID with which it was made; zero for none.
 	requestID uuid.UUID
+	// origin of one that came from another comune; nil for all others.
+	origin *origin
+}
+
+// An origin is where a request came from.
+type origin struct {
+	// Name that it had there.
+	Name string
+	// Code of the person, which was made there.
+	Code string
+	// Digest of what came.
+	Digest []byte
 }
 
 func (h held) id() string { return idOf(h.GetName()) }
@@ -93,8 +112,34 @@ func (d *Desk) read(r store.Reader, id string) (*held, error) {
 	if sealed == nil {
 		return nil, nil
 	}
-	return d.open(requestKey(id), sealed)
+	h, err := d.open(requestKey(id), sealed)
+	if err != nil || h.GetEntry().GetWay() != deskv1.Entry_OTHER_COMUNE {
+		return h, err
+	}
+	key := store.LocalKey{Area: areaOrigins, ID: id}
+	if sealed = r.Local(key); sealed == nil {
+		return nil, errDamaged
+	}
+	body, err := d.vault.Open(key, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return h, json.Unmarshal(body, &h.origin)
 }
+
+// codeOf is the private code of a request.
+func (d *Desk) codeOf(h *held) string {
+	if h.origin != nil {
+		return h.origin.Code
+	}
+	return d.codes.of(h.GetName())
+}
+
+func (d *Desk) codeKey(code string) store.LocalKey {
+	return store.LocalKey{Area: areaCodes, ID: d.codes.index(code)}
+}
+
+func receiptKey(name string) store.LocalKey { return store.LocalKey{Area: areaReceipts, ID: name} }
 
 func (d *Desk) open(key store.LocalKey, sealed []byte) (*held, error) {
 	value, err := d.vault.Open(key, sealed)
@@ -119,13 +164,19 @@ func (d *Desk) open(key store.LocalKey, sealed []byte) (*held, error) {
 
 // complete gives a request what follows from the rest, where it is missing.
 func (d *Desk) complete(h *held) {
+	if h.GetState() == transferred {
+		return
+	}
 	if h.GetKind() == deskv1.Request_KIND_UNSPECIFIED {
 		h.Kind = deskv1.Request_INFORMATION
 	}
 	if h.GetPreferredChannel() == deskv1.Request_CHANNEL_UNSPECIFIED {
 		h.PreferredChannel = deskv1.Request_CODE_ONLY
 	}
-	if h.GetDueDate() == nil && h.GetState() != waiting {
+	if h.GetEntry() == nil {
+		h.Entry = &deskv1.Entry{Way: deskv1.Entry_PORTAL}
+	}
+	if h.GetDueDate() == nil && h.GetState() != waiting && h.suspended() == nil {
 		h.DueDate = partial(d.calendar.After(d.calendar.On(h.GetCreateTime().AsTime()), d.settings.AnswerDays))
 	}
 }
@@ -133,9 +184,10 @@ func (d *Desk) complete(h *held) {
 // puts collects sealed entries: also where the key is all that matters, for an
 // entry without a value is one that is removed.
 type puts struct {
-	desk *Desk
-	all  []store.LocalPut
-	err  error
+	desk   *Desk
+	reader store.Reader
+	all    []store.LocalPut
+	err    error
 }
 
 func (p *puts) put(key store.LocalKey, value []byte) {
@@ -158,17 +210,44 @@ func (p *puts) save(h *held, now time.Time) {
 	p.put(requestKey(h.id()), append(h.requestID[:], body...))
 }
 
+// begin writes a request for the first time, with what leads to it.
+func (p *puts) begin(h *held, code string, now time.Time) {
+	p.save(h, now)
+	p.put(timed(areaTimes, now, h.id()), nil)
+	p.put(p.desk.codeKey(code), []byte(h.id()))
+}
+
 // erase removes a request and everything that leads to it.
 func (p *puts) erase(h *held) {
+	p.strip(h)
 	p.remove(requestKey(h.id()))
+	p.remove(timed(areaTimes, h.GetCreateTime().AsTime(), h.id()))
+	p.remove(timed(areaDue, h.GetPurgeTime().AsTime(), "r"+h.id()))
+	if h.origin != nil {
+		p.remove(store.LocalKey{Area: areaOrigins, ID: h.id()})
+		p.remove(receiptKey(h.origin.Name))
+	}
+	// One that was handed over may have come back, as another request with the
+	// same code.
+	key := p.desk.codeKey(p.desk.codeOf(h))
+	if sealed := p.reader.Local(key); sealed != nil {
+		id, err := p.desk.vault.Open(key, sealed)
+		p.err = errors.Join(p.err, err)
+		if string(id) == h.id() {
+			p.remove(key)
+		}
+	}
+}
+
+// strip removes what stands beside a request: the bytes of its attachments, and
+// what its content was.
+func (p *puts) strip(h *held) {
 	for _, a := range h.GetAttachments() {
 		p.remove(fileKey(a.GetName()))
 	}
-	p.remove(timed(areaTimes, h.GetCreateTime().AsTime(), h.id()))
-	p.remove(timed(areaDue, h.GetPurgeTime().AsTime(), "r"+h.id()))
-	p.remove(store.LocalKey{Area: areaCodes, ID: p.desk.codes.index(p.desk.codes.of(h.GetName()))})
 	if h.requestID != uuid.Nil {
 		p.remove(idKey(h.requestID))
 		p.remove(timed(areaDue, h.GetCreateTime().AsTime().Add(idsKept), "i"+h.requestID.String()))
+		h.requestID = uuid.Nil
 	}
 }

@@ -20,7 +20,7 @@ var errNoSuchCode = apierror.New(registryv1.ErrorReason_RESOURCE_NOT_FOUND, "the
 
 // readByCode finds a request by its code.
 func (d *Desk) readByCode(r store.Reader, code string) (*held, error) {
-	key := store.LocalKey{Area: areaCodes, ID: d.codes.index(code)}
+	key := d.codeKey(code)
 	sealed := r.Local(key)
 	if sealed == nil {
 		return nil, errNoSuchCode

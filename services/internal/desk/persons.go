@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/services/internal/persons"
 	"cidsistem.example/services/internal/store"
 )
@@ -41,6 +42,13 @@ func (h holder) Find(r store.Reader, query persons.Query, found func(string, []s
 			{Path: "representation.basis", Text: request.GetRepresentation().GetBasis()},
 			{Path: "disruption.when", Text: request.GetDisruption().GetWhen()},
 			{Path: "rating.text", Text: request.GetRating().GetText()},
+			{Path: "transfer.consent", Text: request.GetTransfer().GetConsent()},
+		}
+		for i, note := range request.GetNotes() {
+			fields = append(fields, persons.Field{Path: fmt.Sprintf("notes[%d].text", i), Text: note.GetText()})
+		}
+		for i, suspension := range request.GetSuspensions() {
+			fields = append(fields, persons.Field{Path: fmt.Sprintf("suspensions[%d].note", i), Text: suspension.GetNote()})
 		}
 		for i, message := range request.GetMessages() {
 			fields = append(fields, persons.Field{Path: fmt.Sprintf("messages[%d].text", i), Text: message.GetText()})
@@ -55,14 +63,17 @@ func (h holder) Find(r store.Reader, query persons.Query, found func(string, []s
 	return nil
 }
 
-// Export returns a request as who asked sees it, with the bytes of its
-// attachments.
+// Export returns a request as who asked sees it, with the notes about them and
+// the bytes of its attachments.
 func (h holder) Export(r store.Reader, name string) ([]byte, error) {
 	request, err := h.desk.read(r, idOf(name))
 	if request == nil || err != nil {
 		return nil, err
 	}
 	seen := h.desk.forPublic(request.Request)
+	for _, note := range request.GetNotes() {
+		seen.Notes = append(seen.Notes, &deskv1.Note{Text: note.GetText(), CreateTime: note.GetCreateTime()})
+	}
 	for i, a := range seen.GetAttachments() {
 		if seen.Attachments[i], err = h.desk.attachment(r, request, a.GetName()); err != nil {
 			return nil, err
@@ -77,7 +88,7 @@ func (h holder) Erase(r store.Reader, name string) ([]store.LocalPut, error) {
 	if request == nil || err != nil {
 		return nil, err
 	}
-	p := puts{desk: h.desk}
+	p := puts{desk: h.desk, reader: r}
 	p.erase(request)
 	return p.all, p.err
 }

@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"strings"
+	"unicode"
 
 	"google.golang.org/protobuf/proto"
 
@@ -23,10 +25,12 @@ func (d *Desk) forDesk(request *deskv1.Request) *deskv1.Request {
 		}
 	}
 	seen.Overdue = overdue(seen, d.calendar.On(d.store.Now()))
+	d.setTerm(seen)
 	return seen
 }
 
-// forPublic is what who asked sees of a request: all but who answered.
+// forPublic is what who asked sees of a request: all but what is of the desk
+// alone.
 func (d *Desk) forPublic(request *deskv1.Request) *deskv1.Request {
 	seen := d.forDesk(request)
 	for _, answer := range seen.GetAnswers() {
@@ -35,17 +39,64 @@ func (d *Desk) forPublic(request *deskv1.Request) *deskv1.Request {
 	for _, message := range seen.GetMessages() {
 		message.Author = ""
 	}
+	seen.Assignee, seen.Notes, seen.Excerpt = "", nil, ""
+	if seen.GetEntry() != nil {
+		seen.Entry.Author = ""
+	}
+	if seen.GetTransfer() != nil {
+		seen.Transfer.Author = ""
+	}
 	return seen
 }
 
-// forList is what a list shows of a request: nothing that tells of a person.
-func forList(request *deskv1.Request, today workdays.Date) *deskv1.Request {
-	return &deskv1.Request{
+// forList is what a list shows of a request: nothing that tells of a person but
+// its first words.
+func (d *Desk) forList(request *deskv1.Request, today workdays.Date) *deskv1.Request {
+	listed := &deskv1.Request{
 		Name: request.GetName(), Kind: request.GetKind(), Category: request.GetCategory(), Service: request.GetService(), Location: request.GetLocation(),
 		Language: request.GetLanguage(), PreferredChannel: request.GetPreferredChannel(), State: request.GetState(), Outcome: request.GetOutcome(),
 		DueDate: request.GetDueDate(), WorkingDaysLeft: request.GetWorkingDaysLeft(), Overdue: overdue(request, today),
 		CreateTime: request.GetCreateTime(), UpdateTime: request.GetUpdateTime(), PurgeTime: request.GetPurgeTime(),
+		Assignee: request.GetAssignee(), Entry: request.GetEntry(), Excerpt: excerptOf(request),
+		Registration: proto.CloneOf(request.GetRegistration()), Suspensions: request.GetSuspensions(),
 	}
+	d.setTerm(listed)
+	for _, suspension := range listed.GetSuspensions() {
+		if suspension.GetEndTime() == nil {
+			listed.Suspensions = []*deskv1.Suspension{{Reason: suspension.GetReason(), StartTime: suspension.GetStartTime()}}
+			return listed
+		}
+	}
+	listed.Suspensions = nil
+	return listed
+}
+
+// excerptLength is how many characters of a request a list shows.
+const excerptLength = 80
+
+// excerptOf are the first words of a request, without those that look like a
+// number or an address of somebody.
+func excerptOf(request *deskv1.Request) string {
+	var out []rune
+	for word := range strings.FieldsSeq(request.GetText()) {
+		digits := 0
+		for _, r := range word {
+			if unicode.IsDigit(r) {
+				digits++
+			}
+		}
+		if digits > 4 || strings.Contains(word, "@") {
+			word = "…"
+		}
+		if len(out) > 0 {
+			out = append(out, ' ')
+		}
+		out = append(out, []rune(word)...)
+		if len(out) > excerptLength {
+			return string(out[:excerptLength-1]) + "…"
+		}
+	}
+	return string(out)
 }
 
 // GetRequest reads a request at the desk; the first reader takes it on.
@@ -85,6 +136,12 @@ func (d *Desk) idIn(name string) (string, error) {
 	return id, nil
 }
 
+// assigned tells whether a request is of somebody; "-" is nobody, and empty
+// anybody.
+func assigned(request *deskv1.Request, to string) bool {
+	return to == "" || to == request.GetAssignee() || to == "-" && request.GetAssignee() == ""
+}
+
 // ListRequests lists requests, the oldest first.
 func (d *Desk) ListRequests(_ context.Context, call *deskv1.ListRequestsRequest) (*deskv1.ListRequestsResponse, error) {
 	if err := d.owns(call.GetParent()); err != nil {
@@ -113,8 +170,8 @@ func (d *Desk) ListRequests(_ context.Context, call *deskv1.ListRequestsRequest)
 				return err
 			}
 			if h != nil && (call.GetState() == 0 || h.GetState() == call.GetState()) && (call.GetKind() == 0 || h.GetKind() == call.GetKind()) &&
-				(!call.GetOverdue() || overdue(h.Request, today)) {
-				answer.Requests = append(answer.Requests, forList(h.Request, today))
+				(!call.GetOverdue() || overdue(h.Request, today)) && assigned(h.Request, call.GetAssignee()) {
+				answer.Requests = append(answer.Requests, d.forList(h.Request, today))
 			}
 		}
 		return nil

@@ -34,7 +34,7 @@ func (d *Desk) purgeSome(ctx context.Context) (int, int, error) {
 	var erased, handled int
 	_, err := d.store.Commit(ctx, store.Request{}, nil, func(r store.Reader, stamp store.Stamp) (store.Outcome, error) {
 		erased, handled = 0, 0
-		p := puts{desk: d}
+		p := puts{desk: d, reader: r}
 		for key := range r.LocalEntries(areaDue, "") {
 			due, rest, err := splitTimed(key)
 			if err != nil {

@@ -21,26 +21,30 @@ const (
 	write                // the person writes
 	end                  // the person withdraws or closes it
 	rateReply            // the person says how good the answer was
+	arrange              // the desk assigns it, notes something, registers it, stops its clock
+	handOver             // the desk hands it over to another comune
 )
 
 const (
-	received  = deskv1.Request_RECEIVED
-	taken     = deskv1.Request_TAKEN
-	waiting   = deskv1.Request_WAITING_FOR_PERSON
-	answered  = deskv1.Request_ANSWERED
-	closed    = deskv1.Request_CLOSED
-	withdrawn = deskv1.Request_WITHDRAWN
+	received    = deskv1.Request_RECEIVED
+	taken       = deskv1.Request_TAKEN
+	waiting     = deskv1.Request_WAITING_FOR_PERSON
+	answered    = deskv1.Request_ANSWERED
+	closed      = deskv1.Request_CLOSED
+	withdrawn   = deskv1.Request_WITHDRAWN
+	transferred = deskv1.Request_TRANSFERRED
 )
 
 // transitions say where a request stands after an act; what is not there is
 // refused.
 var transitions = map[deskv1.Request_State]map[act]deskv1.Request_State{
-	received:  {read: taken, reply: taken, ask: waiting, conclude: answered, write: received, end: withdrawn},
-	taken:     {read: taken, reply: taken, ask: waiting, conclude: answered, write: taken, end: withdrawn},
-	waiting:   {read: waiting, reply: taken, ask: waiting, conclude: answered, write: taken, end: withdrawn},
-	answered:  {read: answered, reply: taken, ask: waiting, conclude: answered, write: taken, end: closed, rateReply: answered},
-	closed:    {read: closed, end: closed, rateReply: closed},
-	withdrawn: {read: withdrawn, end: withdrawn},
+	received:    {read: taken, reply: taken, ask: waiting, conclude: answered, write: received, end: withdrawn, arrange: received, handOver: transferred},
+	taken:       {read: taken, reply: taken, ask: waiting, conclude: answered, write: taken, end: withdrawn, arrange: taken, handOver: transferred},
+	waiting:     {read: waiting, reply: taken, ask: waiting, conclude: answered, write: taken, end: withdrawn, arrange: waiting, handOver: transferred},
+	answered:    {read: answered, reply: taken, ask: waiting, conclude: answered, write: taken, end: closed, rateReply: answered, arrange: answered},
+	closed:      {read: closed, end: closed, rateReply: closed},
+	withdrawn:   {read: withdrawn, end: withdrawn},
+	transferred: {read: transferred},
 }
 
 // after tells where a request stands after an act, or refuses it.
@@ -62,22 +66,20 @@ func (h *held) refuse(problem string) error {
 // stands still while the desk waits for the person, and begins anew when a
 // request is taken up again.
 func (d *Desk) move(h *held, to deskv1.Request_State, now time.Time) {
-	from, today := h.GetState(), d.calendar.On(now)
+	from := h.GetState()
 	h.State = to
+	open := h.suspended()
 	switch {
 	case from == to:
-		return
-	case from == waiting:
-		// However late the desk was, it has a day to read what the person wrote.
-		h.DueDate = partial(d.calendar.After(today, max(int(h.GetWorkingDaysLeft()), 1)))
-		h.WorkingDaysLeft = 0
+	case to == waiting && open == nil:
+		if from == answered {
+			d.beginClock(h, now)
+		}
+		d.stopClock(h, deskv1.Suspension_WAITING_FOR_PERSON, "", now)
 	case from == answered && to != closed:
-		h.Outcome = deskv1.Request_OUTCOME_UNSPECIFIED
-		h.DueDate = partial(d.calendar.After(today, d.settings.AnswerDays))
-	}
-	if to == waiting {
-		h.WorkingDaysLeft = int32(d.calendar.Between(today, whole(h.GetDueDate())))
-		h.DueDate = nil
+		d.beginClock(h, now)
+	case from == waiting && (open == nil || open.GetReason() == deskv1.Suspension_WAITING_FOR_PERSON), open != nil && to != taken && to != waiting:
+		d.runClock(h, now)
 	}
 }
 

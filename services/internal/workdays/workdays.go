@@ -27,6 +27,12 @@ type Date struct {
 // Compare is negative when d is before other, 0 when it is the same day.
 func (d Date) Compare(other Date) int { return d.midnight().Compare(other.midnight()) }
 
+// Add is the day so many days of the calendar later.
+func (d Date) Add(days int) Date { return dateOf(d.midnight().AddDate(0, 0, days)) }
+
+// DaysUntil is how many days of the calendar lie between a day and a later one.
+func (d Date) DaysUntil(later Date) int { return int(later.midnight().Sub(d.midnight()).Hours() / 24) }
+
 // midnight is in UTC, where every day has 24 hours.
 func (d Date) midnight() time.Time { return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC) }
 
@@ -68,6 +74,14 @@ func (c *Calendar) On(t time.Time) Date { return dateOf(t.In(c.zone)) }
 
 // IsWorkday tells whether the comune works on a day.
 func (c *Calendar) IsWorkday(d Date) bool { return c.days.IsWorkday(d.midnight()) }
+
+// OnOrAfter is a day, or the next working day when the comune does not work on it.
+func (c *Calendar) OnOrAfter(d Date) Date {
+	for !c.IsWorkday(d) {
+		d = d.Add(1)
+	}
+	return d
+}
 
 // After is the nth working day after a day, which does not count itself; the day
 // itself when n is 0.
