@@ -43,6 +43,9 @@ import (
 
 // Options of Open beyond the settings.
 type Options struct {
+	// DialPeer connects to the node of another comune; nil: no request can be handed
+	// over.
+	DialPeer func(comune, address string) (*grpc.ClientConn, error)
 	// Logger; nil means slog.Default.
 	Logger *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -61,6 +64,7 @@ type Node struct {
 	search   *searching.Searcher
 	trust    *trust.Trust
 	mail     *mail.Outbox
+	peers    peers
 	desk     *desk.Desk
 	feedback *feedback.Box
 	records  *records.Records
@@ -102,7 +106,13 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 		n.mail, err = mail.New(mail.Options{Store: s, Vault: n.trust.Vault, Settings: settings.Mail, Logger: options.Logger})
 	}
 	if err == nil {
-		n.desk, err = desk.Open(ctx, desk.Options{Store: s, Vault: n.trust.Vault, Comune: settings.Comune.ID, Settings: settings.Desk, Logger: options.Logger})
+		n.peers, err = dialPeers(settings.Peers, options.DialPeer)
+	}
+	if err == nil {
+		n.desk, err = desk.Open(ctx, desk.Options{
+			Store: s, Vault: n.trust.Vault, Comune: settings.Comune.ID, Settings: settings.Desk, Accounts: n.trust.Accounts,
+			Outbox: n.mail, Portal: settings.PortalURL, Peers: n.peers, Logger: options.Logger,
+		})
 	}
 	if err == nil {
 		n.feedback = feedback.New(s, n.trust.Vault, settings.Comune.ID)
@@ -133,9 +143,9 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 
 // Close closes the node's files.
 func (n *Node) Close() error {
-	var err error
+	err := n.peers.Close()
 	if n.search != nil {
-		err = n.search.Close()
+		err = errors.Join(err, n.search.Close())
 	}
 	if n.trust != nil {
 		err = errors.Join(err, n.trust.Close())

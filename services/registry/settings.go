@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 
@@ -41,6 +42,9 @@ type Settings struct {
 	People trust.Settings `yaml:"people"`
 	// Desk are the settings of the desk.
 	Desk desk.Settings `yaml:"desk"`
+	// Peers are the nodes of other comuni by slug, HOST:PORT, to which the desk hands
+	// requests over; their certificates say that they are.
+	Peers map[string]string `yaml:"peers"`
 	// Mail is the mail server to which messages are handed; nil: they wait.
 	Mail *mail.Settings `yaml:"mail"`
 	// Editorial are the settings of the editorial office.
@@ -107,6 +111,11 @@ func (s *Settings) Validate() error {
 	}
 	if err := s.Desk.Validate(); err != nil {
 		problems = append(problems, fmt.Errorf("desk: %w", err))
+	}
+	for comune, address := range s.Peers {
+		if _, _, err := net.SplitHostPort(address); err != nil || !catalog.ValidID(comune) || comune == s.Comune.ID {
+			problems = append(problems, fmt.Errorf("peers: %q: %q is not the slug of another comune with HOST:PORT of its node", comune, address))
+		}
 	}
 	if s.Mail != nil {
 		if err := s.Mail.Validate(); err != nil {

@@ -10,12 +10,14 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	"cidsistem.example/services/internal/boltkit"
 	"cidsistem.example/services/internal/daemon"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/platform/cli"
 	"cidsistem.example/services/platform/config"
+	"cidsistem.example/services/platform/grpcclient"
 	"cidsistem.example/services/platform/identity"
 	"cidsistem.example/services/platform/telemetry"
 	"cidsistem.example/services/registry"
@@ -46,7 +48,10 @@ func serve(ctx context.Context, settings registry.Settings) (err error) {
 	if id := source.ID(); id.Role != identity.RoleComune || id.Name != settings.Comune.ID {
 		return cli.UsageError(fmt.Errorf("tls: the certificate is that of %s, not of comune %s", id, settings.Comune.ID))
 	}
-	node, err := registry.Open(ctx, settings, registry.Options{Logger: logger})
+	node, err := registry.Open(ctx, settings, registry.Options{Logger: logger, DialPeer: func(comune, address string) (*grpc.ClientConn, error) {
+		peer := identity.ID{TrustDomain: source.ID().TrustDomain, Role: identity.RoleComune, Name: comune}
+		return grpcclient.Dial(address, grpcclient.Options{TLS: source.ClientTLS(peer)})
+	}})
 	if err != nil {
 		return err
 	}
