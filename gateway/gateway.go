@@ -18,6 +18,7 @@ import (
 	"cidsistem.example/gateway/internal/about"
 	"cidsistem.example/gateway/internal/apidoc"
 	"cidsistem.example/gateway/internal/asking"
+	"cidsistem.example/gateway/internal/deskwork"
 	"cidsistem.example/gateway/internal/directory"
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/guide"
@@ -232,7 +233,11 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{bench.Handlers()} {
+	requests, err := deskwork.New(portal, g.upstream, bench)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{bench.Handlers(), requests.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}

@@ -90,7 +90,9 @@ func within(path, section string) bool {
 func (v *view) Canonical() string { return v.Base + address(v.Language, v.Path) }
 
 // Rated tells whether the page asks how good it is: every page does, but for those that say what went wrong and that of the rating.
-func (v *view) Rated() bool { return v.Bench == nil && v.Status < http.StatusBadRequest && !within(v.Path, "/valuta/") }
+func (v *view) Rated() bool {
+	return v.Bench == nil && v.Status < http.StatusBadRequest && !within(v.Path, "/valuta/")
+}
 
 // LinkedJSON is the JSON-LD of the page, fit to stand inside a script element.
 func (v *view) LinkedJSON() (template.JS, error) {
@@ -114,6 +116,9 @@ func (s *Site) functions(l wording.Language) template.FuncMap {
 		"query": query,
 		"list":  func(values ...any) []any { return values },
 		"dict":  dict,
+		"lower": func(value any) string { return strings.ToLower(fmt.Sprint(value)) },
+		// The last segment of a name.
+		"last":  func(name string) string { return name[strings.LastIndexByte(name, '/')+1:] },
 		"lines": func(text string) []string { return strings.Split(text, "\n") },
 		// Pages of records, by their names.
 		"servicePath":  func(name string) string { return recordPath("/servizi/", name) },
