@@ -63,6 +63,9 @@ type Options struct {
 	// Workbench gives every comune the portal of its own node, and people with one
 	// role each beside the one that has all.
 	Workbench bool
+	// Mail is the address of an SMTP server on this machine, HOST:PORT, that takes
+	// what the nodes send; empty: messages wait.
+	Mail string
 	// Out gets the progress, a line a step.
 	Out io.Writer
 }

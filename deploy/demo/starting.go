@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -44,17 +45,49 @@ func idOf(role, name string) identity.ID {
 	return identity.ID{TrustDomain: TrustDomain, Role: role, Name: name}
 }
 
-func (f *Federation) startNodes(ctx context.Context) error {
+func (f *Federation) startNodes(ctx context.Context) (err error) {
+	// Nodes know one another, and where their pages are, before they start.
+	nodes, pages := map[string]string{}, map[string]string{}
 	for i, comune := range Comuni {
+		if nodes[comune.ID], err = f.pick(ctx, 1+i); err != nil {
+			return err
+		}
+		if f.options.Workbench {
+			if pages[comune.ID], err = f.pick(ctx, 21+i); err != nil {
+				return err
+			}
+			f.desks[comune.ID] = pages[comune.ID]
+		}
+	}
+	for i, comune := range Comuni {
+		peers := maps.Clone(nodes)
+		delete(peers, comune.ID)
 		settings := map[string]any{
 			"comune": map[string]string{"id": comune.ID, "title": comune.Title, "istat_code": comune.IstatCode},
 			// All who try the demo come from one network.
-			"desk": map[string]any{"patron": comune.Patron, "hourly_per_network": 1000, "hourly": 3000},
+			"desk":  map[string]any{"patron": comune.Patron, "hourly_per_network": 1000, "hourly": 3000},
+			"peers": peers,
+		}
+		if page := pages[comune.ID]; page != "" {
+			settings["portal_url"] = "http://" + page
+		}
+		if f.options.Mail != "" {
+			host, port, err := net.SplitHostPort(f.options.Mail)
+			if err != nil {
+				return fmt.Errorf("address of the mail server: %w", err)
+			}
+			number, err := strconv.Atoi(port)
+			if err != nil {
+				return fmt.Errorf("port of the mail server: %w", err)
+			}
+			settings["mail"] = map[string]any{
+				"host": host, "port": number, "tls": "none", "from": "Sportello di " + comune.Title + " <sportello@" + comune.ID + ".example>", "every": "1s",
+			}
 		}
 		if f.options.PurgeAfter > 0 {
 			settings["purge_after"] = f.options.PurgeAfter.String()
 		}
-		process, err := f.startServer(ctx, idOf(identity.RoleComune, comune.ID), "registryd", 1+i, settings)
+		process, err := f.startServer(idOf(identity.RoleComune, comune.ID), "registryd", nodes[comune.ID], settings)
 		if err != nil {
 			return err
 		}
@@ -93,7 +126,11 @@ func (f *Federation) startOffices(ctx context.Context) (err error) {
 }
 
 func (f *Federation) startOffice(ctx context.Context, id string, offset int, members []map[string]string) (*Process, error) {
-	process, err := f.startServer(ctx, idOf(identity.RoleUfficio, id), "ufficiod", offset, map[string]any{"id": id, "members": members})
+	address, err := f.pick(ctx, offset)
+	if err != nil {
+		return nil, err
+	}
+	process, err := f.startServer(idOf(identity.RoleUfficio, id), "ufficiod", address, map[string]any{"id": id, "members": members})
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +143,7 @@ func (f *Federation) startOffice(ctx context.Context, id string, offset int, mem
 
 // startServer runs a process that answers gRPC, with the settings that all of
 // them have and those given.
-func (f *Federation) startServer(ctx context.Context, id identity.ID, program string, offset int, settings map[string]any) (*Process, error) {
-	address, err := f.pick(ctx, offset)
-	if err != nil {
-		return nil, err
-	}
+func (f *Federation) startServer(id identity.ID, program, address string, settings map[string]any) (*Process, error) {
 	certificate, err := f.issue(id)
 	if err != nil {
 		return nil, err
@@ -129,12 +162,8 @@ func (f *Federation) startServer(ctx context.Context, id identity.ID, program st
 // startDesks starts a gateway at the node of each comune: its own portal, and
 // where its people work.
 func (f *Federation) startDesks(ctx context.Context) (err error) {
-	for i, comune := range Comuni {
-		address, err := f.pick(ctx, 21+i)
-		if err != nil {
-			return err
-		}
-		if _, f.desks[comune.ID], err = f.startGateway(ctx, "gateway-"+comune.ID, "portale-"+comune.ID, comune.ID, address); err != nil {
+	for _, comune := range Comuni {
+		if _, f.desks[comune.ID], err = f.startGateway(ctx, "gateway-"+comune.ID, "portale-"+comune.ID, comune.ID, f.desks[comune.ID]); err != nil {
 			return err
 		}
 	}

@@ -28,6 +28,7 @@ func main() {
 	root.Flags().StringVar(&options.HTTP, "http", "", "address of the gateway (CID_HTTP_ADDR, else 127.0.0.1:8080)")
 	root.Flags().IntVar(&options.BasePort, "base-port", 0, "first of the ports of the gRPC servers (CID_BASE_PORT, else 7100)")
 	root.Flags().BoolVar(&options.Empty, "empty", false, "without the sample data")
+	root.Flags().StringVar(&options.Mail, "mail", "", "SMTP server on this machine that takes the e-mail of the nodes, HOST:PORT; empty: messages wait")
 	root.Flags().IntVar(&options.Rate, "rate", 50, "requests per second that the gateway takes from one client; 0: no limit")
 	root.AddCommand(order(&options, "cut", "Cut the link between the ufficio comune and the node of a comune"),
 		order(&options, "heal", "Heal the link between the ufficio comune and the node of a comune"), tokenCommand(&options))

@@ -84,8 +84,6 @@ type requestPage struct {
 	Suspended *deskv1.Suspension
 	// Open: it can be worked on; Answerable: also answered.
 	Open bool
-	// Others are the comuni that it can be handed over to.
-	Others []site.Comune
 	// Transferred is the comune that has it now.
 	Transferred string
 }
@@ -168,12 +166,12 @@ func (d *Desk) do(ctx context.Context, v *workbench.Visit, name, act string, t t
 	case "riprendi":
 		_, err = d.requests.SuspendRequest(ctx, &deskv1.SuspendRequestRequest{Name: name, Resume: true})
 	case "trasferisci":
-		if _, known := v.Comuni().Of(t.Comune); !known && t.Comune == "" {
+		if slugOf(t.Comune) == "" {
 			wrong(v, fieldComune, "comune")
 		}
 		needed(v, fieldConsent, t.Consent, 500)
 		if len(v.Found) == 0 {
-			_, err = d.requests.TransferRequest(ctx, &deskv1.TransferRequestRequest{Name: name, Comune: "comuni/" + t.Comune, Consent: t.Consent})
+			_, err = d.requests.TransferRequest(ctx, &deskv1.TransferRequestRequest{Name: name, Comune: "comuni/" + slugOf(t.Comune), Consent: t.Consent})
 		}
 	default:
 		return site.ErrNoPage
@@ -248,11 +246,6 @@ func (d *Desk) showRequest(ctx context.Context, v *workbench.Visit, request *des
 			data.Suspended = one
 		}
 	}
-	for _, one := range v.Comuni().All {
-		if one.Slug != v.Slug() {
-			data.Others = append(data.Others, one)
-		}
-	}
 	data.Transferred = v.Comuni().Name(strings.TrimPrefix(request.GetTransfer().GetComune(), "comuni/"))
 	if subject := cmp.Or(request.GetService(), request.GetLocation()); subject != "" {
 		data.SubjectPath, data.Subject = record.Path(subject), d.titleOf(ctx, subject)
@@ -272,7 +265,7 @@ func (d *Desk) showRequest(ctx context.Context, v *workbench.Visit, request *des
 			}
 		}
 	}
-	return show(v, "request", v.Say("deskwork.request", "Code", request.GetName()[strings.LastIndexByte(request.GetName(), '/')+1:]), data)
+	return show(v, "request", v.Say("deskwork.request", "Date", request.GetCreateTime().AsTime().In(site.Rome).Format("02/01/2006")), data)
 }
 
 // titleOf is the Italian title of a service, or its name where it cannot be read.
@@ -310,6 +303,11 @@ func (d *Desk) filled(ctx context.Context, v *workbench.Visit, request *deskv1.R
 		}
 	}
 	return ""
+}
+
+// slugOf is the id of a comune by its name: "Mazara del Vallo" is mazara-del-vallo.
+func slugOf(name string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return r < 'a' || r > 'z' }), "-")
 }
 
 // outcomes of a request, in the order of the contract.
