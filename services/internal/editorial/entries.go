@@ -71,7 +71,7 @@ func dueKey(at time.Time, letter byte, rest string) store.LocalKey {
 	return timed(areaDue, at, string(letter)+rest)
 }
 
-func changeKey(id string) store.LocalKey { return store.LocalKey{Area: areaChanges, ID: id} }
+func changeKey(id string) store.LocalKey     { return store.LocalKey{Area: areaChanges, ID: id} }
 func correctionKey(id string) store.LocalKey { return store.LocalKey{Area: areaCorrections, ID: id} }
 
 func suspendedKey(record string) store.LocalKey {
