@@ -138,7 +138,7 @@ func (v *visit) begin() {
 		v.shown = ""
 	}
 	if v.shown == "" {
-		v.shown = v.asking.clock.mark(v.request, time.Now())
+		v.shown = v.asking.clock.Mark(v.request, time.Now())
 	}
 }
 

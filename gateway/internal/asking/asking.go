@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"cidsistem.example/gateway/internal/formclock"
 	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/proto/gen/deskv1"
@@ -23,7 +24,7 @@ type Asking struct {
 	desk    deskv1.RequestServiceClient
 	search  registryv1.SearchServiceClient
 	records record.Reader
-	clock   shownClock
+	clock   formclock.Clock
 }
 
 // New makes the pages over a connection to the server behind the gateway.
@@ -32,7 +33,7 @@ func New(s *site.Site, conn grpc.ClientConnInterface) (*Asking, error) {
 	if err != nil {
 		return nil, err
 	}
-	clock, err := newShownClock()
+	clock, err := formclock.New()
 	if err != nil {
 		return nil, err
 	}

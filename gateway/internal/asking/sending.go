@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/gateway/internal/formclock"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/deskv1"
@@ -21,6 +22,9 @@ import (
 
 // sendWithin is how long a comune's node may take: a person who waits longer gives up, and may send once more.
 const sendWithin = 8 * time.Second
+
+// shortest is the time in which nobody answers all the questions.
+var shortest = formclock.Shortest
 
 // errNoComuni says that no comune is known: none of them has ever answered.
 var errNoComuni = status.Error(codes.Unavailable, "no comune is known yet")
@@ -35,13 +39,13 @@ type receipt struct {
 // send hands the request to the comune's node.
 func (v *visit) send(sent *edge.Sent, anew bool) (*site.Page, error) {
 	clock, now := v.asking.clock, time.Now()
-	human := clock.human(v.shown, v.request, now)
-	if !clock.ours(v.shown, v.request) { // of a process that has ended
-		v.shown = clock.mark(v.request, now)
+	human := clock.Human(v.shown, v.request, now, shortest)
+	if !clock.Ours(v.shown, v.request) { // of a process that has ended
+		v.shown = clock.Mark(v.request, now)
 	}
 	if anew && human {
 		v.request = uuid.NewString()
-		v.shown = clock.mark(v.request, now.Add(-shortest))
+		v.shown = clock.Mark(v.request, now.Add(-shortest))
 	}
 	v.filesAgain = hasFiles(sent)
 	if id := v.next(); id != stepCheck {
