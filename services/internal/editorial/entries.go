@@ -32,7 +32,7 @@ const (
 	areaConfirmations = "confirmations"
 	// areaConfirmationCodes: hash of the code -> id of the confirmation
 	areaConfirmationCodes = "confirmation-codes"
-	// areaReminders: name of the organisation -> when it was last reminded
+	// areaReminders: name of an organisation that was reminded this month -> nothing
 	areaReminders = "reminders"
 	// areaDue: time, one of the letters below, id or name -> nothing
 	areaDue = "editorial-due"
@@ -45,6 +45,7 @@ const (
 	dueDraft        = 'd' // a draft is erased
 	dueCorrection   = 'c' // a correction is erased
 	dueConfirmation = 'k' // a confirmation is erased
+	dueReminder     = 'm' // an organisation may be reminded again
 	dueChange       = 'u' // a change of many cannot be taken back any more
 )
 

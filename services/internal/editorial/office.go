@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -75,6 +76,10 @@ type Office struct {
 	log     *slog.Logger
 	// proposals and codes slow down the public.
 	proposals, codes *flood.Gate
+
+	mu sync.Mutex
+	// looked is when the office last looked around.
+	looked time.Time
 }
 
 const (
@@ -207,6 +212,12 @@ func (o *Office) Tidy(ctx context.Context) (Tidied, error) {
 	if err := o.runDue(ctx, &done); err != nil {
 		return done, fmt.Errorf("editorial office: %w", err)
 	}
+	if !o.looks() {
+		return done, nil
+	}
+	if err := o.forgetGone(ctx); err != nil {
+		return done, fmt.Errorf("editorial office: %w", err)
+	}
 	if o.options.Settings.Reminders && o.options.PortalURL != "" {
 		n, err := o.remind(ctx)
 		done.Reminded = n
@@ -270,16 +281,16 @@ func (o *Office) runOne(ctx context.Context, key store.LocalKey, done *Tidied) e
 			err = o.suspendExpired(r, stamp, &w, &outcome, id, at, done)
 		case dueDraft:
 			err = o.eraseDraft(r, &w, id, at)
-			done.Erased++
 		case dueCorrection:
 			w.remove(correctionKey(id))
-			done.Erased++
+			w.erased++
 		case dueConfirmation:
 			err = o.eraseConfirmation(r, &w, id)
-			done.Erased++
+		case dueReminder:
+			w.remove(reminderKey(id))
 		case dueChange:
 			w.remove(changeKey(id))
-			done.Erased++
+			w.erased++
 		default:
 			err = errDamaged
 		}
@@ -288,6 +299,7 @@ func (o *Office) runOne(ctx context.Context, key store.LocalKey, done *Tidied) e
 			e := policy.System().Entry("retention", o.parent, auditv1.AuditEntry_DONE)
 			e.Count = int64(w.erased)
 			outcome.Audit = append(outcome.Audit, e)
+			done.Erased += w.erased
 		}
 		return outcome, errors.Join(err, w.err)
 	})

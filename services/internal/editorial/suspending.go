@@ -2,6 +2,7 @@ package editorial
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -92,4 +93,24 @@ func (o *Office) suspendExpired(r store.Reader, stamp store.Stamp, w *writer, ou
 		done.Suspended++
 	}
 	return err
+}
+
+// forgetGone forgets that records were suspended, or would be, that are gone for
+// good.
+func (o *Office) forgetGone(ctx context.Context) error {
+	_, err := o.store.Commit(ctx, store.Request{}, nil, func(r store.Reader, _ store.Stamp) (store.Outcome, error) {
+		w := writer{office: o}
+		for _, area := range []string{areaSuspended, areaExpiries} {
+			for key := range r.LocalKeys(area) {
+				if name, err := catalog.ParseName(key.ID); err != nil || !r.Has(name) {
+					w.remove(key)
+				}
+			}
+		}
+		return store.Outcome{Local: w.local}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("forget suspensions of records that are gone: %w", err)
+	}
+	return nil
 }
