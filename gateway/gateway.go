@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"cidsistem.example/gateway/internal/about"
+	"cidsistem.example/gateway/internal/administration"
 	"cidsistem.example/gateway/internal/apidoc"
 	"cidsistem.example/gateway/internal/asking"
 	"cidsistem.example/gateway/internal/deskwork"
@@ -233,11 +234,15 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
+	keepers, err := administration.New(portal, g.upstream, bench)
+	if err != nil {
+		return err
+	}
 	requests, err := deskwork.New(portal, g.upstream, bench)
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{bench.Handlers(), requests.Handlers()} {
+	for _, handlers := range []map[string]http.Handler{bench.Handlers(), requests.Handlers(), keepers.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}
