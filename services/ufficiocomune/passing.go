@@ -17,6 +17,7 @@ import (
 	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/deskv1"
+	"cidsistem.example/proto/gen/editorialv1"
 	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/policy"
@@ -122,17 +123,20 @@ func (o *Office) signedOut(ctx context.Context, request any, info *grpc.UnarySer
 	return answer, err
 }
 
-// desk finds the member to which a request of the public goes, or a rating. What
-// is there is read at the comune alone: requests do not leave it but to who asked.
+// desk finds the member to which a request of the public goes, a rating, or what
+// somebody proposes to put right. What is there is read at the comune alone:
+// requests do not leave it but to who asked.
 func (o *Office) desk(method string, request proto.Message) (*member, error) {
 	switch method {
 	case deskv1.RequestService_CreateRequest_FullMethodName, deskv1.RequestService_LookUpRequest_FullMethodName,
 		deskv1.RequestService_LookUpRequestAttachment_FullMethodName, deskv1.RequestService_AddMessage_FullMethodName,
 		deskv1.RequestService_CloseRequest_FullMethodName, deskv1.RequestService_RateRequest_FullMethodName,
-		deskv1.FeedbackService_CreateFeedback_FullMethodName:
+		deskv1.FeedbackService_CreateFeedback_FullMethodName,
+		editorialv1.CorrectionService_CreateCorrection_FullMethodName, editorialv1.CorrectionService_LookUpConfirmation_FullMethodName,
+		editorialv1.CorrectionService_AnswerConfirmation_FullMethodName:
 		return o.holder(strings.TrimPrefix(request.(interface{ GetParent() string }).GetParent(), "comuni/"))
 	default:
-		return nil, apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, "requests and ratings are read at the comune's own gateway, and leave it for nobody")
+		return nil, apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, "requests, ratings and corrections are read at the comune's own gateway, and leave it for nobody")
 	}
 }
 
