@@ -30,9 +30,14 @@ func TestServersDescribeThemselves(t *testing.T) {
 	for _, kind := range catalog.Kinds() {
 		network = append(network, string(kind.Service.FullName()))
 	}
-	local := append([]string{"cidsistem.admin.v1.StoreService"}, network...)
+	network = append(network, "cidsistem.editorial.v1.CorrectionService", "cidsistem.editorial.v1.DuplicateService")
 	for _, server := range []string{"marsala", demo.Office} {
-		local := local
+		network := slices.Clone(network)
+		if server != demo.Office { // what is done at the comune alone
+			network = append(network, "cidsistem.editorial.v1.DraftService", "cidsistem.editorial.v1.RecordService",
+				"cidsistem.admin.v1.MessageService", "cidsistem.desk.v1.TransferService")
+		}
+		local := append([]string{"cidsistem.admin.v1.StoreService"}, network...)
 		if server != demo.Office {
 			local = append([]string{"cidsistem.admin.v1.PersonService"}, local...) // where there are persons' data
 		}
