@@ -24,6 +24,7 @@ import (
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/audit"
 	"cidsistem.example/services/internal/desk"
+	"cidsistem.example/services/internal/duplicates"
 	"cidsistem.example/services/internal/editorial"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
@@ -58,19 +59,20 @@ type Options struct {
 
 // Node is an open node.
 type Node struct {
-	settings Settings
-	store    *store.Store
-	files    *files.Folder
-	search   *searching.Searcher
-	trust    *trust.Trust
-	mail     *mail.Outbox
-	peers    peers
-	desk     *desk.Desk
-	feedback *feedback.Box
-	records  *records.Records
-	editors  *editorial.Office
-	log      *slog.Logger
-	never    chan struct{}
+	settings   Settings
+	store      *store.Store
+	files      *files.Folder
+	search     *searching.Searcher
+	trust      *trust.Trust
+	mail       *mail.Outbox
+	peers      peers
+	desk       *desk.Desk
+	feedback   *feedback.Box
+	records    *records.Records
+	editors    *editorial.Office
+	duplicates *duplicates.Server
+	log        *slog.Logger
+	never      chan struct{}
 }
 
 // DataFile is where a node keeps its records.
@@ -128,6 +130,9 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 			Comune: settings.Comune.ID, Title: settings.Comune.Title, PortalURL: settings.PortalURL,
 			Settings: settings.Editorial, Logger: options.Logger,
 		})
+	}
+	if err == nil {
+		n.duplicates = duplicates.New(duplicates.Options{Store: s, Vault: n.trust.Vault, Records: n.records})
 	}
 	if err == nil {
 		n.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
@@ -191,6 +196,7 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 	n.mail.Register(registrar)
 	n.desk.Register(registrar)
 	n.feedback.Register(registrar)
+	n.duplicates.Register(registrar)
 	n.editors.Register(registrar)
 }
 

@@ -73,6 +73,10 @@ func (n *Node) Tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	merges, err := n.duplicates.Purge(ctx)
+	if err != nil {
+		return err
+	}
 	messages, err := n.mail.Purge(ctx)
 	if err != nil {
 		return err
@@ -84,8 +88,8 @@ func (n *Node) Tidy(ctx context.Context) error {
 	if edited != (editorial.Tidied{}) {
 		n.log.Info("editorial office tidied up", "published", edited.Published, "suspended", edited.Suspended, "erased", edited.Erased, "reminded", edited.Reminded)
 	}
-	if purged+forgotten+swept+erased+ratings+messages+int(trimmed) > 0 {
-		n.log.Info("tidied up", "purged", purged, "requests", erased, "ratings", ratings, "messages", messages, "trimmed", trimmed, "answers", forgotten, "files", swept)
+	if purged+forgotten+swept+erased+ratings+merges+messages+int(trimmed) > 0 {
+		n.log.Info("tidied up", "purged", purged, "requests", erased, "ratings", ratings, "merges", merges, "messages", messages, "trimmed", trimmed, "answers", forgotten, "files", swept)
 	}
 	return nil
 }

@@ -21,11 +21,13 @@ import (
 	"cidsistem.example/proto/gen/adminv1"
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/deskv1"
+	"cidsistem.example/proto/gen/editorialv1"
 	"cidsistem.example/proto/gen/federationv1"
 	"cidsistem.example/proto/gen/feedv1"
 	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/audit"
+	"cidsistem.example/services/internal/duplicates"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
 	"cidsistem.example/services/internal/rpc"
@@ -54,12 +56,13 @@ type Options struct {
 
 // Office is an open ufficio comune.
 type Office struct {
-	settings Settings
-	store    *store.Store
-	search   *searching.Searcher
-	trust    *trust.Trust
-	log      *slog.Logger
-	members  map[string]*member
+	settings   Settings
+	store      *store.Store
+	search     *searching.Searcher
+	trust      *trust.Trust
+	duplicates *duplicates.Server
+	log        *slog.Logger
+	members    map[string]*member
 	// configured has the members of the comuni that the settings name.
 	configured map[string]*member
 	writes     *recentWrites
@@ -108,6 +111,7 @@ func Open(ctx context.Context, settings Settings, options Options) (*Office, err
 	}
 	o.trust, err = trust.Open(ctx, trust.Options{Settings: settings.People, DataDir: settings.DataDir, Store: s, Logger: options.Logger})
 	if err == nil {
+		o.duplicates = duplicates.New(duplicates.Options{Store: s, Vault: o.trust.Vault})
 		o.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
 	}
 	if err == nil {
@@ -180,7 +184,9 @@ func (o *Office) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, &identityv1.KeyService_ServiceDesc, o.trust.Accounts)
 	rpc.Register(registrar, passing(identityv1.SessionService_ServiceDesc, o.accountHolder), o.trust.Accounts)
 	rpc.Register(registrar, passing(deskv1.RequestService_ServiceDesc, o.desk), deskv1.UnimplementedRequestServiceServer{})
+	o.duplicates.Register(registrar)
 	rpc.Register(registrar, passing(deskv1.FeedbackService_ServiceDesc, o.desk), deskv1.UnimplementedFeedbackServiceServer{})
+	rpc.Register(registrar, passing(editorialv1.CorrectionService_ServiceDesc, o.desk), editorialv1.UnimplementedCorrectionServiceServer{})
 }
 
 // RegisterLocal registers what is answered on the local socket only.

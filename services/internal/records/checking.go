@@ -86,6 +86,11 @@ func (c *Change) dangling(name catalog.Name, before, record proto.Message) ([]da
 			found = append(found, d)
 		}
 	}
+	if o, ok := record.(*registryv1.Organization); ok && strings.HasPrefix(o.GetSameAs(), catalog.ComuneName(name.Comune())+"/") {
+		found = append(found, danglingReference{
+			field: "sameAs", problem: o.GetSameAs() + " is of this comune; merge the two instead", italian: "rimanda a una scheda di questo comune: le due vanno unite",
+		})
+	}
 	return found, nil
 }
 
