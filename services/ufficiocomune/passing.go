@@ -140,6 +140,11 @@ func (o *Office) desk(method string, request proto.Message) (*member, error) {
 	}
 }
 
+// elsewhere answers for what is done at the comune alone.
+func (o *Office) elsewhere(string, proto.Message) (*member, error) {
+	return nil, apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, "this is done at the comune's own gateway: what is not published leaves the comune for nobody")
+}
+
 // watchKeys keeps the keys of a member's people, as long as ctx lasts. A member
 // speaks for itself alone.
 func (o *Office) watchKeys(ctx context.Context, m *member) error {
