@@ -21,9 +21,11 @@ import (
 	"cidsistem.example/gateway/internal/asking"
 	"cidsistem.example/gateway/internal/deskwork"
 	"cidsistem.example/gateway/internal/directory"
+	"cidsistem.example/gateway/internal/duplicates"
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/guide"
 	"cidsistem.example/gateway/internal/library"
+	"cidsistem.example/gateway/internal/opendata"
 	"cidsistem.example/gateway/internal/pages"
 	"cidsistem.example/gateway/internal/rating"
 	"cidsistem.example/gateway/internal/signin"
@@ -207,7 +209,11 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{services.Handlers(), people.Handlers(), shelves.Handlers(), own.Handlers()} {
+	data, err := opendata.New(portal, g.upstream)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{services.Handlers(), people.Handlers(), shelves.Handlers(), own.Handlers(), data.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Page(named(pattern), page))
 		}
@@ -234,6 +240,10 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
+	pairs, err := duplicates.New(portal, g.upstream, bench)
+	if err != nil {
+		return err
+	}
 	keepers, err := administration.New(portal, g.upstream, bench)
 	if err != nil {
 		return err
@@ -242,7 +252,7 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{bench.Handlers(), requests.Handlers(), keepers.Handlers()} {
+	for _, handlers := range []map[string]http.Handler{bench.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}
