@@ -22,6 +22,9 @@ func (d *Directory) location(r *site.Request) (*site.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if other := l.GetReplacedBy(); other != "" {
+		return &site.Page{Redirect: record.Path(other), Moved: true}, nil
+	}
 	ctx := r.Upstream()
 	lists := d.reader.ReferringAll(ctx, l.GetName(), "services", "operators", "events")
 	data := location{

@@ -19,6 +19,9 @@ func (d *Directory) operator(r *site.Request) (*site.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if other := o.GetReplacedBy(); other != "" {
+		return &site.Page{Redirect: record.Path(other), Moved: true}, nil
+	}
 	ctx := r.Upstream()
 	data := operator{
 		Operator: o, Source: record.SourceOf(o.GetName(), o.GetProvenance(), o.GetUpdateTime(), d.now()), Opening: record.OpeningOf(o.GetReception(), d.now()),

@@ -8,9 +8,10 @@ import (
 
 type organization struct {
 	*registryv1.Organization
-	Mark                                    site.Mark
-	Source                                  record.Source
-	Parent, Places                          []record.Link
+	Mark   site.Mark
+	Source record.Source
+	// Reference is the card of the same body that another comune keeps.
+	Parent, Places, Reference               []record.Link
 	Services, Operators, Practices, Actions record.Links
 }
 
@@ -19,10 +20,14 @@ func (d *Directory) organization(r *site.Request) (*site.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if other := o.GetReplacedBy(); other != "" {
+		return &site.Page{Redirect: record.Path(other), Moved: true}, nil
+	}
 	ctx := r.Upstream()
 	data := organization{
 		Organization: o, Source: record.SourceOf(o.GetName(), o.GetProvenance(), o.GetUpdateTime(), d.now()),
-		Parent: d.reader.Links(ctx, o.GetParentOrganization()),
+		Parent:    d.reader.Links(ctx, o.GetParentOrganization()),
+		Reference: d.reader.Links(ctx, o.GetSameAs()),
 	}
 	lists := d.reader.ReferringAll(ctx, o.GetName(), "services", "operators", "practices", "actions", "locations")
 	data.Services, data.Operators, data.Practices, data.Actions = lists["services"], lists["operators"], lists["practices"], lists["actions"]

@@ -2,6 +2,7 @@ package duplicates
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -255,6 +256,14 @@ func line(v *workbench.Visit, fd protoreflect.FieldDescriptor, value protoreflec
 	switch m := value.Message().Interface().(type) {
 	case *registryv1.LocalizedText:
 		return m.GetIt()
+	case *registryv1.PartialDate:
+		parts := []string{fmt.Sprintf("%04d", m.GetYear())}
+		for _, number := range []int32{m.GetMonth(), m.GetDay()} {
+			if number > 0 {
+				parts = append([]string{fmt.Sprintf("%02d", number)}, parts...)
+			}
+		}
+		return strings.Join(parts, "/")
 	case interface{ AsTime() time.Time }:
 		return m.AsTime().In(site.Rome).Format("02/01/2006 15:04")
 	}

@@ -72,6 +72,9 @@ func (g *Guide) card(r *site.Request) (*site.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if other := service.GetReplacedBy(); other != "" {
+		return &site.Page{Redirect: record.Path(other), Moved: true}, nil
+	}
 	c := g.fill(r, service)
 	c.Easy = c.HasEasy && r.URL.Query().Get("lettura") == "facile"
 	query := ""

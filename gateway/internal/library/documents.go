@@ -46,6 +46,9 @@ func (l *Library) document(r *site.Request) (*site.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if other := d.GetReplacedBy(); other != "" {
+		return &site.Page{Redirect: record.Path(other), Moved: true}, nil
+	}
 	ctx := r.Upstream()
 	lists := l.reader.ReferringAll(ctx, d.GetName(), "documents", "services", "practices", "plans", "actions")
 	data := document{

@@ -148,6 +148,9 @@ func (l *Library) event(r *site.Request) (*site.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if other := e.GetReplacedBy(); other != "" {
+		return &site.Page{Redirect: record.Path(other), Moved: true}, nil
+	}
 	ctx := r.Upstream()
 	data := event{
 		Event: e, Source: record.SourceOf(e.GetName(), e.GetProvenance(), e.GetUpdateTime(), l.now()), Over: !coming(e, l.now()),

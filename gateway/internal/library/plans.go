@@ -142,6 +142,9 @@ func (l *Library) plan(r *site.Request) (*site.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if other := p.GetReplacedBy(); other != "" {
+		return &site.Page{Redirect: record.Path(other), Moved: true}, nil
+	}
 	ctx := r.Upstream()
 	var actions []*registryv1.Action
 	err = l.reader.Walk(ctx, "actions", p.GetName(), walked, func(one proto.Message) {

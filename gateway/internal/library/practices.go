@@ -30,6 +30,9 @@ func (l *Library) practice(r *site.Request) (*site.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	if other := p.GetReplacedBy(); other != "" {
+		return &site.Page{Redirect: record.Path(other), Moved: true}, nil
+	}
 	ctx := r.Upstream()
 	data := practice{
 		Practice: p, Source: record.SourceOf(p.GetName(), p.GetProvenance(), p.GetUpdateTime(), l.now()),

@@ -150,8 +150,9 @@ type Page struct {
 	Bench *Bench
 	// Section that has the template; nil: the one whose handler made the page.
 	Section *Section
-	// Redirect leads to another path of the portal instead.
+	// Redirect leads to another path of the portal instead; Moved says that it is for good.
 	Redirect string
+	Moved    bool
 }
 
 // A Bench is what stands around a page of the signed-in side.
@@ -223,7 +224,11 @@ func (c *Section) Handle(h Handler) http.Handler {
 			return
 		}
 		if page.Redirect != "" {
-			http.Redirect(w, plain, address(r.Language, page.Redirect), http.StatusSeeOther)
+			status := http.StatusSeeOther
+			if page.Moved {
+				status = http.StatusMovedPermanently
+			}
+			http.Redirect(w, plain, address(r.Language, page.Redirect), status)
 			return
 		}
 		c.site.answer(w, r, c, page)
