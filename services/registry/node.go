@@ -23,6 +23,7 @@ import (
 	"cidsistem.example/proto/gen/feedv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/audit"
+	"cidsistem.example/services/internal/backups"
 	"cidsistem.example/services/internal/desk"
 	"cidsistem.example/services/internal/duplicates"
 	"cidsistem.example/services/internal/editorial"
@@ -71,6 +72,7 @@ type Node struct {
 	records    *records.Records
 	editors    *editorial.Office
 	duplicates *duplicates.Server
+	backups    *backups.Server
 	log        *slog.Logger
 	never      chan struct{}
 }
@@ -132,6 +134,10 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 		})
 	}
 	if err == nil {
+		n.backups = backups.New(backups.Options{
+			Settings: settings.Backups, Store: s, StoreOptions: settings.StoreOptions(options), Files: n.files,
+			KeyFile: settings.People.KeyPath(settings.DataDir), Logger: options.Logger,
+		})
 		n.duplicates = duplicates.New(duplicates.Options{Store: s, Vault: n.trust.Vault, Records: n.records})
 	}
 	if err == nil {
@@ -197,6 +203,7 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 	n.desk.Register(registrar)
 	n.feedback.Register(registrar)
 	n.duplicates.Register(registrar)
+	n.backups.Register(registrar)
 	n.editors.Register(registrar)
 }
 

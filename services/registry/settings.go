@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/services/internal/backups"
 	"cidsistem.example/services/internal/desk"
 	"cidsistem.example/services/internal/editorial"
 	"cidsistem.example/services/internal/mail"
@@ -38,6 +39,8 @@ type Settings struct {
 	} `yaml:"retention"`
 	// PurgeAfter is for how long a deleted record can be undeleted.
 	PurgeAfter config.Duration `yaml:"purge_after"`
+	// Backups are the settings of the backups that the server takes.
+	Backups backups.Settings `yaml:"backups"`
 	// People are the settings about accounts and local data.
 	People trust.Settings `yaml:"people"`
 	// Desk are the settings of the desk.
@@ -121,6 +124,9 @@ func (s *Settings) Validate() error {
 		if err := s.Mail.Validate(); err != nil {
 			problems = append(problems, fmt.Errorf("mail: %w", err))
 		}
+	}
+	if err := s.Backups.Validate(); err != nil {
+		problems = append(problems, fmt.Errorf("backups: %w", err))
 	}
 	return errors.Join(problems...)
 }

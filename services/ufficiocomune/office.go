@@ -27,6 +27,7 @@ import (
 	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/audit"
+	"cidsistem.example/services/internal/backups"
 	"cidsistem.example/services/internal/duplicates"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
@@ -61,6 +62,7 @@ type Office struct {
 	search     *searching.Searcher
 	trust      *trust.Trust
 	duplicates *duplicates.Server
+	backups    *backups.Server
 	log        *slog.Logger
 	members    map[string]*member
 	// configured has the members of the comuni that the settings name.
@@ -111,6 +113,10 @@ func Open(ctx context.Context, settings Settings, options Options) (*Office, err
 	}
 	o.trust, err = trust.Open(ctx, trust.Options{Settings: settings.People, DataDir: settings.DataDir, Store: s, Logger: options.Logger})
 	if err == nil {
+		o.backups = backups.New(backups.Options{
+			Settings: settings.Backups, Store: s, StoreOptions: settings.StoreOptions(options),
+			KeyFile: settings.People.KeyPath(settings.DataDir), Logger: options.Logger,
+		})
 		o.duplicates = duplicates.New(duplicates.Options{Store: s, Vault: o.trust.Vault})
 		o.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
 	}
@@ -185,6 +191,7 @@ func (o *Office) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, passing(identityv1.SessionService_ServiceDesc, o.accountHolder), o.trust.Accounts)
 	rpc.Register(registrar, passing(deskv1.RequestService_ServiceDesc, o.desk), deskv1.UnimplementedRequestServiceServer{})
 	o.duplicates.Register(registrar)
+	o.backups.Register(registrar)
 	rpc.Register(registrar, passing(deskv1.FeedbackService_ServiceDesc, o.desk), deskv1.UnimplementedFeedbackServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.CorrectionService_ServiceDesc, o.desk), editorialv1.UnimplementedCorrectionServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.DraftService_ServiceDesc, o.elsewhere), editorialv1.UnimplementedDraftServiceServer{})

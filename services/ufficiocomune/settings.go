@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cidsistem.example/proto/catalog"
+	"cidsistem.example/services/internal/backups"
 	"cidsistem.example/services/internal/store"
 	"cidsistem.example/services/internal/trust"
 	"cidsistem.example/services/platform/config"
@@ -35,6 +36,8 @@ type Settings struct {
 	} `yaml:"retention"`
 	// Members are the servers that the office federates.
 	Members []Member `yaml:"members"`
+	// Backups are the settings of the backups that the server takes.
+	Backups backups.Settings `yaml:"backups"`
 	// People are the settings about accounts and local data.
 	People trust.Settings `yaml:"people"`
 	// Log says how much is logged, and how.
@@ -79,6 +82,9 @@ func (s *Settings) Validate() error {
 	}
 	if s.Retention.Revisions < 1 || s.Retention.Age < 0 {
 		problems = append(problems, errors.New("retention must not be negative"))
+	}
+	if err := s.Backups.Validate(); err != nil {
+		problems = append(problems, fmt.Errorf("backups: %w", err))
 	}
 	ids, holders := map[string]bool{}, map[string]string{}
 	for i, m := range s.Members {

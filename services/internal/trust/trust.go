@@ -4,6 +4,7 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,11 @@ type Settings struct {
 	OIDC *accounts.OIDC `yaml:"oidc"`
 }
 
+// KeyPath is where the master key of a server is.
+func (s Settings) KeyPath(dataDir string) string {
+	return cmp.Or(s.KeyFile, filepath.Join(dataDir, "master.key"))
+}
+
 // Options of Open.
 type Options struct {
 	// Settings from the file.
@@ -64,12 +70,8 @@ type Trust struct {
 // Open opens all of it for a server.
 func Open(ctx context.Context, options Options) (*Trust, error) {
 	t := &Trust{store: options.Store, Verifier: tokens.NewVerifier(options.Store.ServerID(), options.Store.Now)}
-	keyFile := options.Settings.KeyFile
-	if keyFile == "" {
-		keyFile = filepath.Join(options.DataDir, "master.key")
-	}
 	var err error
-	if t.Vault, err = vault.Open(ctx, options.Store, keyFile); err != nil {
+	if t.Vault, err = vault.Open(ctx, options.Store, options.Settings.KeyPath(options.DataDir)); err != nil {
 		return nil, err
 	}
 	if t.Policy, err = policy.New(options.Store.ServerID(), options.Store.Comune(), t.Verifier); err != nil {
