@@ -29,7 +29,7 @@ const (
 // fixed are the pages that are no records.
 var fixed = []string{
 	"/", "/servizi/", "/chi-opera/", "/documenti/", "/buone-pratiche/", "/programmazione/", "/agenda/", "/chiedi/",
-	"/rete/", "/accessibilita/", "/privacy/", "/note-legali/", "/contatti/", "/domande-frequenti/",
+	"/rete/", "/accessibilita/", "/privacy/", "/note-legali/", "/contatti/", "/domande-frequenti/", "/dati/",
 }
 
 // siteMaps keeps the addresses of records by comune and collection.
