@@ -19,6 +19,7 @@ import (
 	"cidsistem.example/gateway/internal/administration"
 	"cidsistem.example/gateway/internal/apidoc"
 	"cidsistem.example/gateway/internal/asking"
+	"cidsistem.example/gateway/internal/correcting"
 	"cidsistem.example/gateway/internal/deskwork"
 	"cidsistem.example/gateway/internal/directory"
 	"cidsistem.example/gateway/internal/duplicates"
@@ -226,7 +227,11 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{questions.Handlers(), ratings.Handlers()} {
+	corrections, err := correcting.New(portal, g.upstream)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{questions.Handlers(), ratings.Handlers(), corrections.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}

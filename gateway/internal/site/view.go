@@ -125,13 +125,15 @@ func (s *Site) functions(l wording.Language) template.FuncMap {
 		"bodyPath":     func(name string) string { return recordPath("/enti/", name) },
 		"placePath":    func(name string) string { return recordPath("/luoghi/", name) },
 		"documentPath": func(name string) string { return recordPath("/documenti/", name) },
-		"listed":       func(name string) string { return strings.TrimPrefix(recordPath("", name), "/") },
-		"weekday":      func(day registryv1.Weekday) int { return int(day) },
-		"loc":          func(text any) template.HTML { return Inline(l, localized(text)) },
-		"prose":        func(text any) template.HTML { return Prose(l, localized(text)) },
-		"plain":        func(text any) string { return In(l, localized(text)).Text },
-		"date":         func(value any) string { return s.date(l, value) },
-		"day":          func(value any) string { return s.day(l, value) },
+		// Where something is said to be wrong with a record.
+		"correctPath": func(name string) string { return "/correggi/" + strings.TrimPrefix(name, "comuni/") },
+		"listed":      func(name string) string { return strings.TrimPrefix(recordPath("", name), "/") },
+		"weekday":     func(day registryv1.Weekday) int { return int(day) },
+		"loc":         func(text any) template.HTML { return Inline(l, localized(text)) },
+		"prose":       func(text any) template.HTML { return Prose(l, localized(text)) },
+		"plain":       func(text any) string { return In(l, localized(text)).Text },
+		"date":        func(value any) string { return s.date(l, value) },
+		"day":         func(value any) string { return s.day(l, value) },
 		"moment": func(t time.Time) string {
 			return s.say(l, "date.moment", "Date", s.date(l, t), "Time", t.In(Rome).Format("15:04"))
 		},
