@@ -211,7 +211,7 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 func (n *Node) RegisterLocal(registrar grpc.ServiceRegistrar) {
 	n.Register(registrar)
 	rpc.Register(registrar, &adminv1.StoreService_ServiceDesc, storeadmin.NewServer(n.store, DataFile(n.settings.DataDir), n.files).WithVault(n.trust.Vault))
-	rpc.Register(registrar, &adminv1.PersonService_ServiceDesc, persons.NewServer(n.store, n.desk.Persons(), n.mail.Persons()))
+	rpc.Register(registrar, &adminv1.PersonService_ServiceDesc, persons.NewServer(n.store, append(n.editors.Persons(), n.desk.Persons(), n.mail.Persons())...))
 }
 
 // Tasks are what the node does by itself while it runs.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"cidsistem.example/proto/gen/adminv1"
 	"cidsistem.example/proto/gen/editorialv1"
 	"cidsistem.example/proto/gen/registryv1"
 	"cidsistem.example/services/internal/store"
@@ -258,5 +259,23 @@ func TestReminders(t *testing.T) {
 	tidy(31*day, 0)
 	if !proto.Equal(verified.GetProvenance().GetVerifyByTime(), timestamppb.New(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC))) {
 		t.Errorf("a reminder changed the record: %v", verified)
+	}
+}
+
+// Who proposed something can know what is kept, and have it erased.
+func TestRightsOfWhoProposes(t *testing.T) {
+	n := start(t)
+	made := n.service("trasporto")
+	one := got(n.propose(made.GetName(), change("title", "x")))(t)
+	people := adminv1.NewPersonServiceClient(n.Conn(t))
+	found := got(people.FindPersonalData(t.Context(), &adminv1.FindPersonalDataRequest{Query: "rosa@posta.example"}))(t)
+	if len(found.GetFound()) != 1 || found.GetFound()[0].GetName() != one.GetName() || !slices.Equal(found.GetFound()[0].GetFields(), []string{"contact"}) {
+		t.Fatalf("found %v", found)
+	}
+	got(people.ErasePersonalData(t.Context(), &adminv1.ErasePersonalDataRequest{Names: []string{one.GetName()}}))(t)
+	_, err := n.corrections.GetCorrection(n.anna(), &editorialv1.GetCorrectionRequest{Name: one.GetName()})
+	refused(t, err, registryv1.ErrorReason_RESOURCE_NOT_FOUND)
+	if n.local("corrections")+n.local("editorial-due") != 0 {
+		t.Error("something of it is left")
 	}
 }
