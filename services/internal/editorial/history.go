@@ -257,18 +257,22 @@ func (s recordServer) ListDueRecords(ctx context.Context, call *editorialv1.List
 	return answer, err
 }
 
-// mostCounted is up to where due records are counted.
-const mostCounted = 10_000
+const (
+	// mostCounted is up to where due records are counted.
+	mostCounted = 10_000
+	// mostLooked is how many are looked at for who works on some of them alone.
+	mostLooked = 20_000
+)
 
 // countDue counts the due records of a caller, up to mostCounted.
 func (s recordServer) countDue(ctx context.Context, r store.Reader, caller *policy.Caller, mine map[*catalog.Kind]bool, before time.Time) (int32, error) {
 	everything := caller.WorksOn("")
-	n := int32(0)
+	n, looked := int32(0), 0
 	for due, err := range r.Due(before, nil) {
 		if err == nil {
 			err = ctx.Err()
 		}
-		if err != nil || n == mostCounted {
+		if err != nil || n == mostCounted || looked == mostLooked {
 			return n, err
 		}
 		if everything {
@@ -277,6 +281,7 @@ func (s recordServer) countDue(ctx context.Context, r store.Reader, caller *poli
 			}
 			continue
 		}
+		looked++
 		record, err := s.dueFor(r, caller, mine, due)
 		if err != nil {
 			return n, err
