@@ -30,12 +30,12 @@ func TestServersDescribeThemselves(t *testing.T) {
 	for _, kind := range catalog.Kinds() {
 		network = append(network, string(kind.Service.FullName()))
 	}
-	network = append(network, "cidsistem.editorial.v1.CorrectionService", "cidsistem.editorial.v1.DraftService",
+	network = append(network, "cidsistem.admin.v1.BackupService", "cidsistem.admin.v1.MessageService", "cidsistem.editorial.v1.CorrectionService", "cidsistem.editorial.v1.DraftService",
 		"cidsistem.editorial.v1.DuplicateService", "cidsistem.editorial.v1.RecordService")
 	for _, server := range []string{"marsala", demo.Office} {
 		network := slices.Clone(network)
 		if server != demo.Office { // what is done at the comune alone
-			network = append(network, "cidsistem.admin.v1.MessageService", "cidsistem.desk.v1.TransferService")
+			network = append(network, "cidsistem.desk.v1.TransferService")
 		}
 		local := append([]string{"cidsistem.admin.v1.StoreService"}, network...)
 		if server != demo.Office {

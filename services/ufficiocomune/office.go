@@ -194,6 +194,7 @@ func (o *Office) Register(registrar grpc.ServiceRegistrar) {
 	o.backups.Register(registrar)
 	rpc.Register(registrar, passing(deskv1.FeedbackService_ServiceDesc, o.desk), deskv1.UnimplementedFeedbackServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.CorrectionService_ServiceDesc, o.desk), editorialv1.UnimplementedCorrectionServiceServer{})
+	rpc.Register(registrar, passing(adminv1.MessageService_ServiceDesc, o.elsewhere), adminv1.UnimplementedMessageServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.DraftService_ServiceDesc, o.elsewhere), editorialv1.UnimplementedDraftServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.RecordService_ServiceDesc, o.elsewhere), editorialv1.UnimplementedRecordServiceServer{})
 }
