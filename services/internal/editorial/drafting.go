@@ -145,9 +145,13 @@ func (o *Office) room(r store.Reader) error {
 		n++
 	}
 	if n >= mostDrafts || r.LocalBytes(areaDrafts) > mostDraftBytes {
-		return apierror.New(registryv1.ErrorReason_TOO_LARGE, "there are as many drafts as there can be; publish or discard some")
+		return noRoom()
 	}
 	return nil
+}
+
+func noRoom() error {
+	return apierror.New(registryv1.ErrorReason_TOO_LARGE, "there are as many drafts as there can be; publish or discard some")
 }
 
 // asked finds what a new draft is about: the record's name, the record as it is,
@@ -326,8 +330,12 @@ func (s draftServer) UpdateDraft(ctx context.Context, call *editorialv1.UpdateDr
 		return nil, err
 	}
 	return s.change(ctx, editorialv1.DraftService_UpdateDraft_FullMethodName, asked.GetName(), asked.GetEtag(), inHand, func(one *step) error {
+		before := proto.Size(one.draft.Draft)
 		if err := one.write(content); err != nil {
 			return err
+		}
+		if proto.Size(one.draft.Draft) > before && one.reader.LocalBytes(areaDrafts) > mostDraftBytes {
+			return noRoom()
 		}
 		return s.say(one.draft, asked)
 	})

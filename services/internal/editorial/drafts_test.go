@@ -161,6 +161,11 @@ func TestPublicationAtATime(t *testing.T) {
 	changed.Description = italian("nel frattempo")
 	got(n.services.UpdateService(t.Context(), &registryv1.UpdateServiceRequest{Service: changed}))(t)
 
+	over := n.draft(&editorialv1.Draft{Record: second.GetName(), ExpireTime: timestamppb.New(n.Now().Add(-day))})
+	got(n.drafts.SubmitDraft(n.anna(), &editorialv1.SubmitDraftRequest{Name: over.GetName()}))(t)
+	_, err := n.drafts.PublishDraft(n.paola(), &editorialv1.PublishDraftRequest{Name: over.GetName()})
+	refused(t, err, registryv1.ErrorReason_INVALID_FIELDS)
+
 	n.pass(day - time.Minute)
 	must(t, n.Node.Node.Tidy(t.Context()))
 	if n.read(first.GetName()).GetTitle().GetIt() != "Servizio uno" {

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/catalog"
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/editorialv1"
@@ -25,6 +26,9 @@ func (s draftServer) PublishDraft(ctx context.Context, call *editorialv1.Publish
 		}
 		if err := one.rights.MayPublish(content); err != nil {
 			return err
+		}
+		if expires := one.draft.GetExpireTime(); expires != nil && !expires.AsTime().After(one.stamp.Time) {
+			return apierror.Invalid("draft.expireTime", "is over already")
 		}
 		change := s.records.Begin(one.reader, one.stamp, one.caller)
 		if err := one.draft.publish(change, one.name, content); err != nil {
