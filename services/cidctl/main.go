@@ -20,6 +20,7 @@ cidctl sign-in, calls are made as that person.`
 	link.flags(root.PersistentFlags())
 	root.AddCommand(recordCommands(&link)...)
 	root.AddCommand(searchCommand(&link), nodesCommand(&link), storeCommand(&link), auditCommand(&link), personsCommand(&link), requestsCommand(&link), accountsCommand(&link), signInCommand(&link), rulesCommand())
-	root.AddCommand(recordsCommand(&link), draftsCommand(&link), correctionsCommand(&link), confirmationsCommand(&link))
+	root.AddCommand(recordsCommand(&link), draftsCommand(&link), correctionsCommand(&link), confirmationsCommand(&link),
+		duplicatesCommand(&link), messagesCommand(&link), backupsCommand(&link))
 	cli.Main(root)
 }

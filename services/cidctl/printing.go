@@ -29,11 +29,14 @@ func printMessage(out io.Writer, message proto.Message) error {
 }
 
 // readMessage reads a message from a YAML or JSON file, "-" for standard input.
-func readMessage(path string, into proto.Message) error {
+func readMessage(path string, into proto.Message) error { return readFrom(os.Stdin, path, into) }
+
+// readFrom reads a message from a YAML or JSON file, "-" for what comes in.
+func readFrom(in io.Reader, path string, into proto.Message) error {
 	var text []byte
 	var err error
 	if path == "-" {
-		text, err = io.ReadAll(os.Stdin)
+		text, err = io.ReadAll(in)
 	} else {
 		text, err = os.ReadFile(path)
 	}

@@ -27,18 +27,19 @@ somebody of the desk. Every reading and every answer leaves an entry in the audi
 log. An ufficio comune has no requests.`,
 	}
 	command.AddCommand(requestsList(link), requestsShow(link), requestsAnswer(link), requestsAttachment(link))
+	command.AddCommand(requestsWork(link)...)
 	return command
 }
 
 func requestsList(link *connection) *cobra.Command {
-	var state, kind string
+	var state, kind, assignee string
 	var overdue bool
 	command := &cobra.Command{
 		Use: "list COMUNE", Short: "List requests, the oldest first; nothing in the list tells of a person", Args: cobra.ExactArgs(1),
 		Example: "  cidctl requests list comuni/marsala --overdue\n  cidctl requests list comuni/marsala --state RECEIVED",
 	}
 	command.RunE = link.call(func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
-		call := &deskv1.ListRequestsRequest{Parent: args[0], Overdue: overdue, PageSize: 1000}
+		call := &deskv1.ListRequestsRequest{Parent: args[0], Overdue: overdue, Assignee: assignee, PageSize: 1000}
 		number, err := valueOf("--state", state, deskv1.Request_State_value)
 		if err != nil {
 			return err
@@ -48,7 +49,7 @@ func requestsList(link *connection) *cobra.Command {
 			return err
 		}
 		call.Kind = deskv1.Request_Kind(number)
-		rows := [][]string{{"REQUEST", "KIND", "STATE", "RECEIVED", "DUE", "ABOUT"}}
+		rows := [][]string{{"REQUEST", "KIND", "STATE", "RECEIVED", "DUE", "ASSIGNEE", "ABOUT"}}
 		for more := true; more; more = call.GetPageToken() != "" {
 			page, err := deskv1.NewRequestServiceClient(conn).ListRequests(ctx, call)
 			if err != nil {
@@ -63,6 +64,7 @@ func requestsList(link *connection) *cobra.Command {
 	})
 	command.Flags().StringVar(&state, "state", "", "only those that stand here: "+values(deskv1.Request_State_value))
 	command.Flags().StringVar(&kind, "kind", "", "only those of this kind: "+values(deskv1.Request_Kind_value))
+	command.Flags().StringVar(&assignee, "assignee", "", `only those of this account; "-": those of nobody`)
 	command.Flags().BoolVar(&overdue, "overdue", false, "only those whose last day is over")
 	return command
 }
@@ -72,14 +74,14 @@ func requestRow(r *deskv1.Request) []string {
 	switch {
 	case r.GetOverdue():
 		due += " (late)"
-	case r.GetState() == deskv1.Request_WAITING_FOR_PERSON:
+	case r.GetState() == deskv1.Request_WAITING_FOR_PERSON || len(r.GetSuspensions()) > 0:
 		due = fmt.Sprintf("%d days left", r.GetWorkingDaysLeft())
 	}
 	about := r.GetService()
 	if about == "" {
 		about = r.GetLocation()
 	}
-	return []string{r.GetName(), r.GetKind().String(), r.GetState().String(), r.GetCreateTime().AsTime().Local().Format("2006-01-02 15:04"), due, about}
+	return []string{r.GetName(), r.GetKind().String(), r.GetState().String(), r.GetCreateTime().AsTime().Local().Format("2006-01-02 15:04"), due, r.GetAssignee(), about}
 }
 
 func dateText(d *registryv1.PartialDate) string {
@@ -122,6 +124,7 @@ func requestsShow(link *connection) *cobra.Command {
 
 func requestsAnswer(link *connection) *cobra.Command {
 	var outcome string
+	var services []string
 	var wait bool
 	command := &cobra.Command{
 		Use: "answer REQUEST", Short: "Write to who asked; with --outcome it is the final answer", Args: cobra.ExactArgs(1),
@@ -142,7 +145,7 @@ stands still.`,
 			return err
 		}
 		request, err := deskv1.NewRequestServiceClient(conn).AnswerRequest(ctx, &deskv1.AnswerRequestRequest{
-			Name: args[0], Text: strings.TrimSpace(string(text)), Final: number != 0, Outcome: deskv1.Request_Outcome(number), WaitingForPerson: wait,
+			Name: args[0], Text: strings.TrimSpace(string(text)), Final: number != 0, Outcome: deskv1.Request_Outcome(number), WaitingForPerson: wait, Services: services,
 		})
 		if err != nil {
 			return err
@@ -151,6 +154,7 @@ stands still.`,
 		return err
 	})
 	command.Flags().StringVar(&outcome, "outcome", "", "what became of it, for the final answer: "+values(deskv1.Request_Outcome_value))
+	command.Flags().StringArrayVar(&services, "service", nil, "a service to point to, below the text; more than once for more")
 	command.Flags().BoolVar(&wait, "wait", false, "wait for the person now")
 	command.MarkFlagsMutuallyExclusive("outcome", "wait")
 	return command
