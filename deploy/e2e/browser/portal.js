@@ -75,10 +75,10 @@ export function browser(...more) {
 
 // Opens a page that tells what browsers complain about: errors on the console, violations of the content security policy, and
 // requests to anybody else. A page that is refused on purpose names its status in `refused`.
-export async function look(held, { width = 1280, language = "it", script = true, ...media } = {}) {
+export async function look(held, { width = 1280, language = "it", script = true, at = base, ...media } = {}) {
   held.started ??= held.start();
   const context = await (await held.started).newContext({
-    viewport: { width, height: width < 600 ? 740 : 900 }, locale: language, javaScriptEnabled: script, baseURL: base, ...media,
+    viewport: { width, height: width < 600 ? 740 : 900 }, locale: language, javaScriptEnabled: script, baseURL: at, ...media,
   });
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
@@ -91,7 +91,7 @@ export async function look(held, { width = 1280, language = "it", script = true,
   page.on("pageerror", (error) => complaints.push(`${page.url()}: script: ${error.message}`));
   page.on("dialog", async (dialog) => { complaints.push(`${page.url()}: a dialog: ${dialog.message()}`); await dialog.dismiss(); });
   context.on("request", (request) => {
-    if (!request.url().startsWith(`${base}/`) && !request.url().startsWith("data:")) complaints.push(`${page.url()}: asked somebody else: ${request.url()}`);
+    if (!request.url().startsWith(`${at}/`) && !request.url().startsWith("data:")) complaints.push(`${page.url()}: asked somebody else: ${request.url()}`);
   });
   page.calm = () => assert.deepEqual(complaints, [], "what the browser complained about");
   page.shot = (name) => page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: true });
