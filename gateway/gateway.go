@@ -31,6 +31,7 @@ import (
 	"cidsistem.example/gateway/internal/rating"
 	"cidsistem.example/gateway/internal/signin"
 	"cidsistem.example/gateway/internal/site"
+	"cidsistem.example/gateway/internal/verifying"
 	"cidsistem.example/gateway/internal/web"
 	"cidsistem.example/gateway/internal/workbench"
 )
@@ -257,7 +258,11 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{bench.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers()} {
+	checks, err := verifying.New(portal, g.upstream, bench)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{bench.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}
