@@ -25,7 +25,7 @@ import (
 
 // wholeNode starts a node on a local socket, and returns the socket with a
 // connection to it.
-func wholeNode(t *testing.T) (socket string, conn *grpc.ClientConn) {
+func wholeNode(t *testing.T, edits ...func(*registry.Settings)) (socket string, conn *grpc.ClientConn) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cidctl") // short enough for a socket
 	must(t, err)
@@ -33,6 +33,9 @@ func wholeNode(t *testing.T) (socket string, conn *grpc.ClientConn) {
 	settings := *registry.Defaults()
 	settings.Comune = registry.Comune{ID: "marsala", Title: "Marsala", IstatCode: "081011"}
 	settings.DataDir, settings.PortalURL = filepath.Join(dir, "data"), "https://cid.example.it"
+	for _, edit := range edits {
+		edit(&settings)
+	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	node, err := registry.Open(t.Context(), settings, registry.Options{Logger: log, NoSync: true})
 	must(t, err)
