@@ -1,19 +1,30 @@
 package editorial_test
 
 import (
+	"context"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/gen/adminv1"
 	"cidsistem.example/proto/gen/editorialv1"
 	"cidsistem.example/proto/gen/registryv1"
+	"cidsistem.example/services/federationtest"
+	"cidsistem.example/services/internal/editorial"
+	"cidsistem.example/services/internal/policy"
+	"cidsistem.example/services/internal/records"
 	"cidsistem.example/services/internal/store"
+	"cidsistem.example/services/platform/grpcclient"
+	"cidsistem.example/services/platform/grpcserver"
 	"cidsistem.example/services/registry"
 )
 
@@ -277,5 +288,77 @@ func TestRightsOfWhoProposes(t *testing.T) {
 	refused(t, err, registryv1.ErrorReason_RESOURCE_NOT_FOUND)
 	if n.local("corrections")+n.local("editorial-due") != 0 {
 		t.Error("something of it is left")
+	}
+}
+
+// strangers connects to an editorial office over the node's data, as somebody
+// whom nobody knows: the node's own server takes every call of a test for its
+// own.
+func (n *node) strangers(t *testing.T) editorialv1.CorrectionServiceClient {
+	t.Helper()
+	trust := n.Node.Node.Trust()
+	office := editorial.New(editorial.Options{
+		Store: n.Node.Node.Store(), Vault: trust.Vault, Rules: trust.Guard, Comune: "marsala",
+		Records: records.New(records.Options{Comune: "marsala", Rules: trust.Guard, Policy: trust.Policy}),
+	})
+	asStranger := func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		stranger, err := trust.Policy.Authenticate(metadata.NewIncomingContext(ctx, metadata.Pairs("cid-reader", "PUBLIC")))
+		if err != nil {
+			return nil, err
+		}
+		stranger.Local = false
+		return handle(policy.With(ctx, stranger), request)
+	}
+	g := grpcserver.New(grpcserver.Options{Insecure: true, Logger: federationtest.Quiet(), Unary: []grpc.UnaryServerInterceptor{asStranger}})
+	office.Register(g.Registrar())
+	listener := bufconn.Listen(1 << 16)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Serve(ctx, listener) }()
+	conn, err := grpcclient.Dial("strangers:1", grpcclient.Options{
+		Insecure: true, Dialer: func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) },
+	})
+	must(t, err)
+	t.Cleanup(func() {
+		_ = conn.Close()
+		stop()
+		must(t, <-ended)
+	})
+	return editorialv1.NewCorrectionServiceClient(conn)
+}
+
+func TestFloodOfCorrectionsAndCodes(t *testing.T) {
+	n := start(t)
+	made := n.service("trasporto")
+	strangers := n.strangers(t)
+	call := &editorialv1.CreateCorrectionRequest{Parent: parent, Correction: &editorialv1.Correction{
+		Record: made.GetName(), Changes: []*editorialv1.Correction_Change{change("title", "x")},
+	}}
+	wrong := proto.CloneOf(call)
+	wrong.Correction.Changes[0].Field = "none"
+	look := func() error {
+		_, err := strangers.LookUpConfirmation(t.Context(), &editorialv1.LookUpConfirmationRequest{Parent: parent, Code: "none"})
+		return err
+	}
+	for range 50 {
+		_, err := strangers.CreateCorrection(t.Context(), wrong)
+		refused(t, err, registryv1.ErrorReason_INVALID_FIELDS) // does not count
+	}
+	for range 30 {
+		if one := got(strangers.CreateCorrection(t.Context(), call))(t); one.GetOrigin() != editorialv1.Correction_PUBLIC_PERSON {
+			t.Fatalf("proposed %v", one)
+		}
+	}
+	_, err := strangers.CreateCorrection(t.Context(), call)
+	refused(t, err, registryv1.ErrorReason_TOO_MANY_REQUESTS)
+	for range 60 {
+		refused(t, look(), registryv1.ErrorReason_RESOURCE_NOT_FOUND)
+	}
+	refused(t, look(), registryv1.ErrorReason_TOO_MANY_REQUESTS)
+	n.pass(time.Hour)
+	got(strangers.CreateCorrection(t.Context(), call))(t)
+	refused(t, look(), registryv1.ErrorReason_RESOURCE_NOT_FOUND)
+	if n.local("corrections") != 31 {
+		t.Errorf("%d corrections are kept", n.local("corrections"))
 	}
 }
