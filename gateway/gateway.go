@@ -20,6 +20,7 @@ import (
 	"cidsistem.example/gateway/internal/apidoc"
 	"cidsistem.example/gateway/internal/asking"
 	"cidsistem.example/gateway/internal/correcting"
+	"cidsistem.example/gateway/internal/deskhome"
 	"cidsistem.example/gateway/internal/deskwork"
 	"cidsistem.example/gateway/internal/directory"
 	"cidsistem.example/gateway/internal/duplicates"
@@ -242,7 +243,11 @@ func (g *Gateway) portal(mux *http.ServeMux, portal *site.Site) error {
 
 // workbench adds the pages for operators.
 func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edge.Sessions, forms *signin.Pages) error {
-	bench, err := workbench.New(portal, g.upstream, sessions, forms)
+	bench, err := workbench.New(portal, sessions, forms)
+	if err != nil {
+		return err
+	}
+	home, err := deskhome.New(portal, g.upstream, bench)
 	if err != nil {
 		return err
 	}
@@ -262,7 +267,7 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{bench.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
+	for _, handlers := range []map[string]http.Handler{home.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}
