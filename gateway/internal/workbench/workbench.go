@@ -1,4 +1,4 @@
-// Package workbench is the signed-in side of the portal, below /lavoro/: its frame, and the desk home that shows what waits for whom.
+// Package workbench is the signed-in side of the portal, below /lavoro/: its frame, and who may see what.
 //
 // A package of pages of the signed-in side asks its [Bench] for each handler:
 //
@@ -28,7 +28,6 @@ import (
 	"net/http"
 	"slices"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -50,21 +49,15 @@ type Bench struct {
 	sessions *edge.Sessions
 	signin   *signin.Pages
 	own      *site.Section
-	upstream upstream
 }
 
-// New makes the bench over a connection to the server behind the gateway.
-func New(s *site.Site, conn grpc.ClientConnInterface, sessions *edge.Sessions, pages *signin.Pages) (*Bench, error) {
+// New makes the bench of a site.
+func New(s *site.Site, sessions *edge.Sessions, pages *signin.Pages) (*Bench, error) {
 	own, err := s.Section(files, "templates")
 	if err != nil {
 		return nil, err
 	}
-	return &Bench{sessions: sessions, signin: pages, own: own, upstream: newUpstream(conn)}, nil
-}
-
-// Handlers are the pages by their pattern. They take forms; see [edge.Form].
-func (b *Bench) Handlers() map[string]http.Handler {
-	return map[string]http.Handler{Root + "{$}": b.Page(b.own, b.home)}
+	return &Bench{sessions: sessions, signin: pages, own: own}, nil
 }
 
 // A Handler makes a page for somebody, or says why not.
