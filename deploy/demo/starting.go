@@ -66,7 +66,7 @@ func (f *Federation) startNodes(ctx context.Context) (err error) {
 			"comune": map[string]string{"id": comune.ID, "title": comune.Title, "istat_code": comune.IstatCode},
 			// All who try the demo come from one network.
 			"desk":  map[string]any{"patron": comune.Patron, "hourly_per_network": 1000, "hourly": 3000},
-			"peers": peers,
+			"peers": peers, "backups": map[string]any{"dir": filepath.Join(f.options.Dir, "backups", comune.ID)},
 		}
 		if page := pages[comune.ID]; page != "" {
 			settings["portal_url"] = "http://" + page

@@ -95,6 +95,8 @@ export async function tabbed(page, what) {
   });
   for (let i = 0; i < stops; i++) {
     await page.keyboard.press("Tab");
+    // Day, month and year of a date are stops of their own, inside one field.
+    for (let parts = 0; parts < 4 && await page.evaluate(() => document.activeElement.type === "date" && window.visited.at(-1) === document.activeElement); parts++) await page.keyboard.press("Tab");
     const wrong = await page.evaluate(() => {
       const target = document.activeElement;
       const before = window.visited.at(-1);

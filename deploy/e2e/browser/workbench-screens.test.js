@@ -42,7 +42,7 @@ test("a request to look at", async () => {
 
 for (const [who, paths] of Object.entries(screens)) {
   test(`what ${who} sees`, async (t) => {
-    const [wide, narrow] = [await look(held, { at: desk }), await look(held, { width: 360, at: desk })];
+    const [wide, narrow] = [await look(held, { at: desk, reducedMotion: "reduce" }), await look(held, { width: 360, at: desk })];
     await Promise.all([signIn(wide, who), signIn(narrow, who)]);
     for (const path of paths) {
       await t.test(path, async () => {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/gateway/internal/site"
@@ -79,7 +81,10 @@ func (a *Administration) copies(v *workbench.Visit) (*site.Page, error) {
 		v.Refused(err, nil)
 	}
 	answer, err := a.backups.ListBackups(ctx, &adminv1.ListBackupsRequest{Parent: v.Node(), PageSize: listed, PageToken: v.URL.Query().Get(fieldPage)})
-	if err != nil && v.Sent() == nil {
+	switch {
+	case status.Code(err) == codes.FailedPrecondition: // the node has no folder for them, and says so
+		v.Refused(err, nil)
+	case err != nil && v.Sent() == nil:
 		return nil, err
 	}
 	return show(v, "copies", v.Say("administration.copies"), copiesPage{answer.GetBackups(), next("copie", answer.GetNextPageToken(), nil)}), nil
