@@ -70,21 +70,40 @@ func (s recordServer) ChangeRecords(ctx context.Context, call *editorialv1.Chang
 		return nil, err
 	}
 	caller, id := policy.Of(ctx), standard.NewID("change")
-	answer, err := s.commit(ctx, request, call.GetRequestId(), &editorialv1.ChangeRecordsResponse{}, func(r store.Reader, stamp store.Stamp) (store.Outcome, error) {
-		change, answer, failed := s.records.Begin(r, stamp, caller), &editorialv1.ChangeRecordsResponse{}, false
+	decide := func(r store.Reader, stamp store.Stamp) (change *records.Change, answer *editorialv1.ChangeRecordsResponse, whole bool, err error) {
+		change, answer, whole = s.records.Begin(r, stamp, caller), &editorialv1.ChangeRecordsResponse{}, true
 		for _, name := range names {
 			result, err := s.changeOne(r, change, caller, name, mask, func(after proto.Message) error {
 				standard.ApplyMask(mask, after, values)
 				return nil
 			})
-			if err != nil {
-				return store.Outcome{}, err
+			if err == nil {
+				err = ctx.Err()
 			}
-			failed = failed || result.GetProblem() != ""
+			if err != nil {
+				return nil, nil, false, err
+			}
+			whole = whole && result.GetProblem() == ""
 			answer.Results = append(answer.Results, result)
 		}
-		if failed || call.GetValidateOnly() || len(change.Put()) == 0 {
-			return store.Outcome{Answer: answer, DryRun: true}, fits(change.Put())
+		return change, answer, whole, fits(change.Put())
+	}
+	if call.GetValidateOnly() {
+		// Nobody has to wait for what writes nothing.
+		var answer *editorialv1.ChangeRecordsResponse
+		err := s.store.View(func(r store.Reader) (err error) {
+			_, answer, _, err = decide(r, store.Stamp{Time: s.store.Now()})
+			return err
+		})
+		return answer, err
+	}
+	answer, err := s.commit(ctx, request, call.GetRequestId(), &editorialv1.ChangeRecordsResponse{}, func(r store.Reader, stamp store.Stamp) (store.Outcome, error) {
+		change, answer, whole, err := decide(r, stamp)
+		if err != nil {
+			return store.Outcome{}, err
+		}
+		if !whole || len(change.Put()) == 0 {
+			return store.Outcome{Answer: answer, DryRun: true}, nil
 		}
 		answer.Change = id
 		return s.together(caller, change, stamp, answer, editorialv1.RecordService_ChangeRecords_FullMethodName,
@@ -100,9 +119,6 @@ func (s recordServer) ChangeRecords(ctx context.Context, call *editorialv1.Chang
 // take it back.
 func (s recordServer) together(caller *policy.Caller, change *records.Change, stamp store.Stamp, answer *editorialv1.ChangeRecordsResponse, method string, why store.Why) (store.Outcome, error) {
 	put := change.Put()
-	if err := fits(put); err != nil {
-		return store.Outcome{}, err
-	}
 	kept := keptChange{Revision: stamp.Revision, Due: stamp.Time.Add(undoKept)}
 	for _, record := range put {
 		kept.Records = append(kept.Records, catalog.RecordOf(record).Name())
