@@ -57,14 +57,9 @@ func Of(w Words, l wording.Language, record proto.Message) []Field {
 			f.Shown, f.Language, f.Typed = topic(w, l, key, record), l, ""
 		case "contacts":
 			for i, contact := range contactsOf(record) {
-				f := add("contacts["+strconv.Itoa(i)+"].value", contact.GetValue())
-				kind := "contact_kinds." + strings.ToLower(contact.GetKind().String())
-				if w.Knows(kind) {
-					f.Label, f.italian = w.In(l, kind), w.In(wording.Italian, kind)
-				}
-				if label := contact.GetLabel(); label != "" {
-					f.Label, f.italian = f.Label+" ("+label+")", f.italian+" ("+label+")"
-				}
+				key := "contacts[" + strconv.Itoa(i) + "].value"
+				f := add(key, contact.GetValue())
+				f.Label, f.italian = LabelOf(w, l, record, key), LabelOf(w, wording.Italian, record, key)
 			}
 		case "seat", "address":
 			if withheld, _ := Value(record, key+".withheldReason"); withheld != "" {
@@ -109,6 +104,27 @@ func Label(w Words, l wording.Language, path string) string {
 		}
 	}
 	return path
+}
+
+// contactForm is the path of a way to reach somebody.
+var contactForm = regexp.MustCompile(`^contacts\[([0-9]{1,4})\]\.value$`)
+
+// LabelOf is Label for a field of a record: a way to reach somebody is called what it is, a telephone, with the words beside it.
+func LabelOf(w Words, l wording.Language, record proto.Message, path string) string {
+	match := contactForm.FindStringSubmatch(path)
+	if match == nil {
+		return Label(w, l, path)
+	}
+	at, _ := strconv.Atoi(match[1])
+	contacts := contactsOf(record)
+	if at >= len(contacts) {
+		return Label(w, l, path)
+	}
+	said := Label(w, l, path)
+	if id := "contact_kinds." + strings.ToLower(contacts[at].GetKind().String()); w.Knows(id) {
+		said = w.In(l, id)
+	}
+	return said + after(contacts[at].GetLabel())
 }
 
 // part is one part of a path.

@@ -36,7 +36,7 @@ func state(w Words, l wording.Language, s *registryv1.Status) string {
 	}
 	said := w.In(l, id)
 	if reason := s.GetReason(); reason.GetIt() != "" {
-		said += ". " + site.In(l, reason).Text
+		said += "\n" + site.In(l, reason).Text
 	}
 	return said
 }
@@ -118,7 +118,7 @@ func costs(w Words, l wording.Language, all []*registryv1.CostOption) string {
 			}
 			said = append(said, amount)
 		}
-		lines = append(lines, strings.Join(said, ", "))
+		lines = append(lines, strings.Join(said, " – "))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -168,6 +168,7 @@ func proposed(v *workbench.Visit, place int, change *editorialv1.Correction_Chan
 	if card == nil || p.Words {
 		return p
 	}
+	p.Label = correctable.LabelOf(v, wording.Italian, card, change.GetField())
 	p.Now, _ = correctable.Value(card, change.GetField())
 	same := func(a, b string) bool {
 		return strings.Join(strings.Fields(a), " ") == strings.Join(strings.Fields(b), " ")

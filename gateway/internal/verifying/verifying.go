@@ -5,6 +5,7 @@ package verifying
 import (
 	"embed"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -71,11 +72,7 @@ func (c *Verifying) Handlers() map[string]http.Handler {
 
 // editPath is where a record is changed.
 func editPath(name string) string {
-	parsed, err := catalog.ParseName(name)
-	if err != nil {
-		return ""
-	}
-	return workbench.Root + "schede/" + strings.TrimPrefix(parsed.String(), "comuni/"+parsed.Comune()+"/")
+	return workbench.Root + "schede/scheda?" + url.Values{"nome": {name}}.Encode()
 }
 
 // collectionOf a record, by its name.
