@@ -58,6 +58,10 @@ func (h *held) after(a act, problem string) (deskv1.Request_State, error) {
 
 // refuse says that a request does not stand where something can be done.
 func (h *held) refuse(problem string) error {
+	if to := h.GetTransfer().GetComune(); to != "" {
+		return apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, fmt.Sprintf("the request was handed over to %s: %s; the same code leads to it there", to, problem),
+			apierror.With("name", h.GetName()), apierror.With("state", h.GetState().String()), apierror.With("comune", idOf(to)))
+	}
 	return apierror.New(registryv1.ErrorReason_NOT_SUPPORTED_HERE, fmt.Sprintf("the request is %s: %s", h.GetState(), problem),
 		apierror.With("name", h.GetName()), apierror.With("state", h.GetState().String()))
 }

@@ -332,6 +332,22 @@ func TestMergedAndTakenBack(t *testing.T) {
 	refused(t, err, registryv1.ErrorReason_RESOURCE_NOT_FOUND)
 }
 
+// Whoever could see what went is led on, at the ufficio comune too.
+func TestLedOnEverywhere(t *testing.T) {
+	n, keep, drop := merging(t)
+	office := federationtest.StartOffice(t, "ufficio", ufficiocomune.Options{}, n.Member())
+	_, err := n.duplicates.MergeRecords(t.Context(), &editorialv1.MergeRecordsRequest{Parent: marsala, Keep: keep.GetName(), Drop: drop.GetName()})
+	must(t, err)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "cid-reader", "PUBLIC")
+	for where, client := range map[string]registryv1.OrganizationServiceClient{"node": n.organizations, "office": registryv1.NewOrganizationServiceClient(office.Conn(t))} {
+		got, err := client.GetOrganization(ctx, &registryv1.GetOrganizationRequest{Name: drop.GetName()})
+		must(t, err)
+		if got.GetReplacedBy() != keep.GetName() || got.GetDeleteTime() == nil {
+			t.Errorf("at the %s it is %v", where, got)
+		}
+	}
+}
+
 // What somebody changed since the merge stays as it is.
 func TestTakenBackAfterAChange(t *testing.T) {
 	n, keep, drop := merging(t)
