@@ -42,7 +42,7 @@ demo-heal: ## connect COMUNE again
 test: unit e2e ## run all tests
 
 unit: assets ## tests of the packages, with the race detector, and of the portal's scripts
-	node --test $(WEB)/scripts/eligibility/
+	node --test $(WEB)/scripts/eligibility/ $(WEB)/scripts/gulpease/
 	deploy/unit.sh
 
 BROWSER := deploy/e2e/browser

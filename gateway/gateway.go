@@ -25,6 +25,7 @@ import (
 	"cidsistem.example/gateway/internal/directory"
 	"cidsistem.example/gateway/internal/duplicates"
 	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/gateway/internal/editing"
 	"cidsistem.example/gateway/internal/guide"
 	"cidsistem.example/gateway/internal/library"
 	"cidsistem.example/gateway/internal/opendata"
@@ -77,7 +78,7 @@ func New(options Options) (*Gateway, error) {
 	if options.Upstream == nil {
 		return nil, errors.New("gateway: Upstream is needed")
 	}
-	options.Upstream = edge.Timed(options.Upstream)
+	options.Upstream = editing.Overlay(edge.Timed(options.Upstream))
 	if options.Logger == nil {
 		options.Logger = slog.Default()
 	}
@@ -267,7 +268,11 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{home.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
+	records, err := editing.New(portal, g.upstream, bench, mux)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{home.Handlers(), records.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"cidsistem.example/gateway/internal/wording"
@@ -43,4 +44,15 @@ func address(l wording.Language, path string) string {
 		return path
 	}
 	return "/" + string(l) + path
+}
+
+type previewKey struct{}
+
+// Previewing lets a page show that it is not published: it leads back to a path. Tag is the language that it is shown in; Italian when
+// the portal has no such language.
+func Previewing(ctx context.Context, back, tag string) context.Context {
+	if l := wording.Language(tag); slices.Contains(wording.Languages(), l) {
+		ctx = context.WithValue(ctx, languageKey{}, l)
+	}
+	return context.WithValue(ctx, previewKey{}, back)
 }

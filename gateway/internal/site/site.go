@@ -150,6 +150,8 @@ type Page struct {
 	Bench *Bench
 	// Section that has the template; nil: the one whose handler made the page.
 	Section *Section
+	// Refresh is after how many seconds a browser without scripts asks for the page again; 0: never.
+	Refresh int
 	// Redirect leads to another path of the portal instead; Moved says that it is for good.
 	Redirect string
 	Moved    bool
@@ -204,12 +206,17 @@ func (r *Request) BaseURL() string { return r.site.base(r.Request) }
 // Comuni are those of the portal.
 func (r *Request) Comuni() Comuni { return r.site.comuni.get(r.Context()) }
 
+// Request makes the request of a page of a plain one.
+func (c *Section) Request(r *http.Request) *Request {
+	return &Request{Request: r, Language: languageOf(r.Context()), site: c.site}
+}
+
 // A Handler makes a page, or says why not.
 type Handler func(*Request) (*Page, error)
 
 // Show answers with a page.
 func (c *Section) Show(w http.ResponseWriter, r *http.Request, page *Page) {
-	c.site.answer(w, &Request{Request: r, Language: languageOf(r.Context()), site: c.site}, c, page)
+	c.site.answer(w, c.Request(r), c, page)
 }
 
 // Handle makes an HTTP handler that answers with a page, and with an understandable one when something is wrong.

@@ -30,6 +30,8 @@ type view struct {
 	Base string
 	// Comuni behind the portal.
 	Comuni Comuni
+	// Preview is the path that a page that is not published leads back to, empty on all others.
+	Preview string
 	// SignedIn is whether the request is made for somebody.
 	SignedIn bool
 }
@@ -62,6 +64,7 @@ func (s *Site) view(r *Request, page *Page) *view {
 		Page: page, Language: r.Language, Site: s.title(r.Language, known), Owner: s.identity.Owner, Email: s.identity.Email,
 		Path: r.URL.Path, Base: s.base(r.Request), Comuni: known, SignedIn: edge.SignedIn(r.Context()),
 	}
+	v.Preview, _ = r.Context().Value(previewKey{}).(string)
 	suffix := ""
 	if page.Query != "" {
 		suffix = "?" + page.Query

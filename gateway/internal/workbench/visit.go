@@ -33,6 +33,9 @@ type Visit struct {
 	status int
 }
 
+// Visit finds out who makes a request that no page of the bench answers.
+func (b *Bench) Visit(r *http.Request) (*Visit, error) { return b.visit(b.own.Request(r)) }
+
 // visit finds out who makes a request.
 func (b *Bench) visit(r *site.Request) (*Visit, error) {
 	account, err := b.sessions.Account(r.Context())
@@ -99,7 +102,9 @@ func (v *Visit) Go(path, id string) *site.Page {
 }
 
 // Add says that something is wrong with a field, by the id of its element.
-func (v *Visit) Add(field, message string) { v.Found = append(v.Found, site.Problem{Field: field, Message: message}) }
+func (v *Visit) Add(field, message string) {
+	v.Found = append(v.Found, site.Problem{Field: field, Message: message})
+}
 
 // Refused keeps why the server did not take what was sent, for the page that shows it all again: problems of fields where those are to
 // blame, by the beginnings of their paths, else an alert.

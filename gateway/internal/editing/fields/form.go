@@ -59,8 +59,8 @@ type Control struct {
 	// Translated has the languages of the translations of a text.
 	Translated []string
 	// Easy is the easy-to-read version of a text, Outdated that the Italian has changed since.
-	Easy     string
-	Outdated bool
+	Easy, EasyName string
+	Outdated       bool
 }
 
 // An Option of a closed list.
@@ -277,7 +277,7 @@ func (f *Form) localized(c *Control, fd protoreflect.FieldDescriptor) {
 	c.Name, c.Value = path+italianName, f.values.Get(path+italianName)
 	c.Most = int(constraints(italian).GetString().GetMaxLen())
 	c.Kept = append(f.hidden(path+translationsName), f.hidden(path+easyName+keptName)...)
-	c.Easy = f.values.Get(path + easyName)
+	c.Easy, c.EasyName = f.values.Get(path+easyName), path+easyName
 	var m registryv1.LocalizedText
 	r := &reader{values: f.values}
 	r.localized(path, &m)
