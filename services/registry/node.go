@@ -31,6 +31,7 @@ import (
 	"cidsistem.example/services/internal/feed"
 	"cidsistem.example/services/internal/feedback"
 	"cidsistem.example/services/internal/files"
+	"cidsistem.example/services/internal/importing"
 	"cidsistem.example/services/internal/mail"
 	"cidsistem.example/services/internal/persons"
 	"cidsistem.example/services/internal/records"
@@ -72,6 +73,7 @@ type Node struct {
 	records    *records.Records
 	editors    *editorial.Office
 	duplicates *duplicates.Server
+	imports    *importing.Server
 	backups    *backups.Server
 	log        *slog.Logger
 	never      chan struct{}
@@ -141,6 +143,11 @@ func Open(ctx context.Context, settings Settings, options Options) (*Node, error
 		n.duplicates = duplicates.New(duplicates.Options{Store: s, Vault: n.trust.Vault, Records: n.records})
 	}
 	if err == nil {
+		n.imports = importing.New(importing.Options{
+			Store: s, Vault: n.trust.Vault, Records: n.records, Rules: n.trust.Guard, Files: n.files, Comune: settings.Comune.ID, Logger: options.Logger,
+		})
+	}
+	if err == nil {
 		n.search, err = searching.Open(filepath.Join(settings.DataDir, "search"), s, options.Logger)
 	}
 	if err == nil {
@@ -205,6 +212,7 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 	n.duplicates.Register(registrar)
 	n.backups.Register(registrar)
 	n.editors.Register(registrar)
+	n.imports.Register(registrar)
 }
 
 // RegisterLocal registers what is answered on the local socket only.
@@ -219,6 +227,7 @@ func (n *Node) Tasks() []lifecycle.Task {
 	return append(n.trust.Tasks(),
 		lifecycle.Task{Name: "search index", Run: n.search.Run},
 		lifecycle.Task{Name: "mail", Run: n.mail.Run},
+		lifecycle.Task{Name: "imports", Run: n.imports.Run},
 		lifecycle.Task{Name: "upkeep", Run: n.upkeep},
 		lifecycle.Task{Name: "fence", Run: n.watchFence},
 	)

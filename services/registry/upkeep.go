@@ -95,9 +95,16 @@ func (n *Node) Tidy(ctx context.Context) error {
 }
 
 // usedFiles lists the files that documents refer to, deleted ones too: they can
-// be undeleted.
+// be undeleted; and those that imports read.
 func (n *Node) usedFiles() (map[string]bool, error) {
 	used := map[string]bool{}
+	imported, err := n.imports.UsedFiles()
+	if err != nil {
+		return nil, err
+	}
+	for _, sum := range imported {
+		used[sum] = true
+	}
 	query := store.Query{
 		Kind: catalog.ByCollection("documents"), Within: []string{n.settings.Comune.ID},
 		Limit: 500, ShowDeleted: true, Sight: catalog.Sight{Reads: registryv1.Visibility_LOCAL},
