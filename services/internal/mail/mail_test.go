@@ -104,7 +104,9 @@ func TestAMailServerThatIsDownIsTriedAgainForThreeDays(t *testing.T) {
 	address := listener.Addr().String()
 	must(t, listener.Close())
 	o := open(t, settings(address))
-	first, second := o.write("ada@example.org", "prima"), o.write("bea@example.org", "seconda")
+	first := o.write("ada@example.org", "prima")
+	o.clock.pass(time.Second)
+	second := o.write("bea@example.org", "seconda")
 	if err := o.SendDue(soon(t)); err == nil {
 		t.Fatal("a mail server that is not there takes messages")
 	}
@@ -287,6 +289,7 @@ func TestStoppedWhileSending(t *testing.T) {
 	m := serve(t, "127.0.0.1:0", nil, false)
 	o := open(t, settings(m.address))
 	first := o.write("ada@example.org", "x")
+	o.clock.pass(time.Second)
 	second := o.write("bea@example.org", "y")
 	ctx, stop := context.WithCancel(t.Context())
 	m.set(func() { m.data = func(*smtp.Conn) error { stop(); return nil } })
