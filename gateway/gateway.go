@@ -27,6 +27,7 @@ import (
 	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/editing"
 	"cidsistem.example/gateway/internal/guide"
+	"cidsistem.example/gateway/internal/importing"
 	"cidsistem.example/gateway/internal/library"
 	"cidsistem.example/gateway/internal/opendata"
 	"cidsistem.example/gateway/internal/pages"
@@ -71,6 +72,7 @@ type Gateway struct {
 	handler  http.Handler
 	api      *edge.API
 	upstream grpc.ClientConnInterface
+	limits   Limits
 }
 
 // New assembles a gateway.
@@ -89,7 +91,7 @@ func New(options Options) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: register metrics: %w", err)
 	}
-	g := &Gateway{upstream: options.Upstream}
+	g := &Gateway{upstream: options.Upstream, limits: options.Limits}
 	sessions := edge.NewSessions(options.Upstream)
 	if g.api, err = edge.NewAPI(options.Upstream, sessions, options.Limits, metrics); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
@@ -277,6 +279,11 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}
 	}
+	imports, err := importing.New(portal, g.upstream, bench, g.limits.FileBytes)
+	if err != nil {
+		return err
+	}
+	imports.Mount(mux.Handle)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ type SentFile struct {
 	Data []byte
 	// TooLarge tells that it was thrown away.
 	TooLarge bool
+	// kept has its bytes instead of Data, in a form of [FileForm].
+	kept *os.File
+	size int64
 }
 
 type sentKey struct{}
@@ -55,6 +59,41 @@ func SentBy(ctx context.Context) *Sent {
 // Form makes a handler of pages with forms into one that answers GET, HEAD and POST, compressed, that logs and metrics know by its
 // name, and whose answers nobody keeps. The form has been read when the handler begins; see [SentBy].
 func Form(name string, next http.Handler) http.Handler {
+	return form(name, inMemory{}, next)
+}
+
+// A filing says what becomes of the files of a form while it is read.
+type filing interface {
+	// bytes bounds the form with its files.
+	bytes() int64
+	// within is how long it may take to arrive.
+	within() time.Duration
+	// keep reads as much of a file as is kept of it.
+	keep(*Sent, *SentFile, io.Reader) error
+}
+
+// inMemory keeps small files in memory.
+type inMemory struct{}
+
+func (inMemory) bytes() int64          { return uploadBytes }
+func (inMemory) within() time.Duration { return formWithin }
+
+func (inMemory) keep(sent *Sent, file *SentFile, from io.Reader) error {
+	if len(sent.Files) >= formFiles {
+		file.TooLarge = true
+		return nil
+	}
+	data, err := io.ReadAll(io.LimitReader(from, formFileBytes+1))
+	if err != nil {
+		return err
+	}
+	if file.Data = slices.Clip(data); len(data) > formFileBytes {
+		file.Data, file.TooLarge = nil, true
+	}
+	return nil
+}
+
+func form(name string, files filing, next http.Handler) http.Handler {
 	next = Compress(next)
 	methods := []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +101,8 @@ func Form(name string, next http.Handler) http.Handler {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
 		case http.MethodPost:
-			sent, err := readForm(w, r)
+			sent, err := readForm(w, r, files)
+			defer sent.close()
 			if err != nil {
 				writeProblem(w, r, problemOf(err, nil))
 				return
@@ -83,7 +123,7 @@ func Form(name string, next http.Handler) http.Handler {
 }
 
 // readForm reads the whole body of a form.
-func readForm(w http.ResponseWriter, r *http.Request) (*Sent, error) {
+func readForm(w http.ResponseWriter, r *http.Request, files filing) (*Sent, error) {
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && kind == "application/x-www-form-urlencoded":
@@ -98,13 +138,13 @@ func readForm(w http.ResponseWriter, r *http.Request) (*Sent, error) {
 		return &Sent{Values: values}, nil
 	case err == nil && kind == "multipart/form-data" && parameters["boundary"] != "":
 		connection := http.NewResponseController(w)
-		_ = connection.SetReadDeadline(time.Now().Add(formWithin)) // not every connection can; the limit on size holds anyway
-		sent, err := readParts(multipart.NewReader(http.MaxBytesReader(w, r.Body, uploadBytes), parameters["boundary"]))
+		_ = connection.SetReadDeadline(time.Now().Add(files.within())) // not every connection can; the limit on size holds anyway
+		sent, err := readParts(multipart.NewReader(http.MaxBytesReader(w, r.Body, files.bytes()), parameters["boundary"]), files)
 		if p, known := errors.AsType[*problem](err); known {
-			return nil, p
+			return sent, p
 		}
 		if err != nil {
-			return nil, bodyProblem(err, uploadBytes)
+			return sent, bodyProblem(err, files.bytes())
 		}
 		_ = connection.SetReadDeadline(time.Time{})
 		return sent, nil
@@ -115,7 +155,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (*Sent, error) {
 }
 
 // readParts reads the parts of a form: browsers send them in the order of the page, what was typed before the files.
-func readParts(parts *multipart.Reader) (*Sent, error) {
+func readParts(parts *multipart.Reader, files filing) (*Sent, error) {
 	sent := &Sent{Values: url.Values{}}
 	left := int64(formBytes)
 	for {
@@ -126,14 +166,14 @@ func readParts(parts *multipart.Reader) (*Sent, error) {
 		if err == nil && part.FileName() == "" {
 			left, err = sent.readField(part, left)
 		} else if err == nil {
-			err = sent.readFile(part)
+			err = sent.readFile(part, files)
 		}
 		if _, ended := errors.AsType[*http.MaxBytesError](err); ended {
 			sent.TooLarge = true
 			return sent, nil
 		}
 		if err != nil {
-			return nil, err
+			return sent, err
 		}
 	}
 }
@@ -150,27 +190,21 @@ func (s *Sent) readField(part *multipart.Part, left int64) (int64, error) {
 	return left, nil
 }
 
-func (s *Sent) readFile(part *multipart.Part) error {
+func (s *Sent) readFile(part *multipart.Part, files filing) error {
 	// Some browsers send the folder of the file too, written as on their system.
 	segments := strings.FieldsFunc(part.FileName(), func(r rune) bool { return r == '/' || r == '\\' })
 	file := SentFile{Field: part.FormName()}
 	if len(segments) > 0 {
 		file.Name = segments[len(segments)-1]
 	}
-	keep := io.LimitReader(part, formFileBytes+1)
-	if len(s.Files) >= formFiles {
-		keep = io.LimitReader(part, 0)
+	err := files.keep(s, &file, part)
+	if err == nil {
+		// What is not kept is read all the same: the browser waits for its end.
+		_, err = io.Copy(io.Discard, part)
 	}
-	data, err := io.ReadAll(keep)
 	if err != nil {
+		file.close()
 		return err
-	}
-	file.Data = slices.Clip(data)
-	if len(data) > formFileBytes || len(s.Files) >= formFiles {
-		file.Data, file.TooLarge = nil, true
-		if _, err := io.Copy(io.Discard, part); err != nil {
-			return err
-		}
 	}
 	if len(s.Files) < formFiles {
 		s.Files = append(s.Files, file)

@@ -115,7 +115,7 @@ func FuzzReadParts(f *testing.F) {
 	f.Add([]byte("--limite--"))
 	f.Add([]byte("--limite\r\nContent-Disposition: form-data; name=x; filename=\"\\\\\"\r\n\r\n\r\n--limite--"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		sent, err := readParts(multipart.NewReader(bytes.NewReader(body), "limite"))
+		sent, err := readParts(multipart.NewReader(bytes.NewReader(body), "limite"), inMemory{})
 		if err != nil {
 			if p, ok := errors.AsType[*problem](err); ok && p.Status == 0 {
 				t.Errorf("a problem without a status: %v", p)
