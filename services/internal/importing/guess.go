@@ -70,7 +70,7 @@ func guessHeading(rows []tables.Row, collection string) int64 {
 			}
 		}
 		// A single word that is known may be anywhere.
-		if filled(row.Cells) > 1 && score > best {
+		if filled(row.Cells) > 1 && score > best && score >= 90 {
 			best, at = score, i
 		}
 	}

@@ -448,7 +448,7 @@ func (w *run) write(change *records.Change, c *candidate, before, content proto.
 	switch {
 	case err != nil:
 		return asked, err
-	case after == before:
+	case proto.Equal(after, before):
 		row.Outcome = exchangev1.ImportRow_UNCHANGED
 	case proto.Size(after) > maxRecordBytes:
 		return asked, apierror.New(registryv1.ErrorReason_TOO_LARGE, "the record is too large")
