@@ -1030,7 +1030,10 @@ type ChangeRecordsRequest struct {
 	// Tell what would change, and change nothing.
 	ValidateOnly bool `protobuf:"varint,6,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	// Makes a retry safe: the same id returns the first answer for 7 days.
-	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Lists that are taken get the values that they lack, and lose none; false:
+	// they become the same everywhere.
+	AddToLists    bool `protobuf:"varint,8,opt,name=add_to_lists,json=addToLists,proto3" json:"add_to_lists,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1112,6 +1115,13 @@ func (x *ChangeRecordsRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *ChangeRecordsRequest) GetAddToLists() bool {
+	if x != nil {
+		return x.AddToLists
+	}
+	return false
 }
 
 // Response message for ChangeRecords and UndoChange.
@@ -1503,7 +1513,7 @@ const file_cidsistem_editorial_v1_record_service_proto_rawDesc = "" +
 	"\x06record\x18\x02 \x01(\tBY\xe2A\x01\x02\xfaA\x03\n" +
 	"\x01*\xbaHLrJ\x18\xc8\x012E^comuni/[a-z][a-z0-9-]{1,62}(/[a-z]{2,40}/[a-z][a-z0-9-]{1,62}){0,2}$R\x06record\x12\x1b\n" +
 	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12\x1c\n" +
-	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\"\xac\x03\n" +
+	"\x04note\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\"\xce\x03\n" +
 	"\x14ChangeRecordsRequest\x12f\n" +
 	"\x06parent\x18\x01 \x01(\tBN\xe2A\x01\x02\xfaA#\x12!editorial.cidsistem.example/Draft\xbaH!r\x1f2\x1d^comuni/[a-z][a-z0-9-]{1,62}$R\x06parent\x122\n" +
 	"\arecords\x18\x02 \x03(\tB\x18\xe2A\x01\x02\xbaH\x11\x92\x01\x0e\b\x01\x10\xe8\a\x18\x01\"\x05r\x03\x18\xc8\x01R\arecords\x128\n" +
@@ -1515,7 +1525,9 @@ const file_cidsistem_editorial_v1_record_service_proto_rawDesc = "" +
 	"\x04note\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x04note\x12#\n" +
 	"\rvalidate_only\x18\x06 \x01(\bR\fvalidateOnly\x122\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\"\x9a\x02\n" +
+	"request_id\x18\a \x01(\tB\x13\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xe2\x8c\xcf\xd7\b\x02\b\x01R\trequestId\x12 \n" +
+	"\fadd_to_lists\x18\b \x01(\bR\n" +
+	"addToLists\"\x9a\x02\n" +
 	"\x15ChangeRecordsResponse\x12N\n" +
 	"\aresults\x18\x01 \x03(\v24.cidsistem.editorial.v1.ChangeRecordsResponse.ResultR\aresults\x12\x16\n" +
 	"\x06change\x18\x02 \x01(\tR\x06change\x1a\x98\x01\n" +

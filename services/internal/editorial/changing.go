@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"cidsistem.example/proto/apierror"
@@ -74,7 +75,11 @@ func (s recordServer) ChangeRecords(ctx context.Context, call *editorialv1.Chang
 		change, answer, whole = s.records.Begin(r, stamp, caller), &editorialv1.ChangeRecordsResponse{}, true
 		for _, name := range names {
 			result, err := s.changeOne(r, change, caller, name, mask, func(after proto.Message) error {
+				before := proto.Clone(after)
 				standard.ApplyMask(mask, after, values)
+				if call.GetAddToLists() {
+					keepLists(before.ProtoReflect(), after.ProtoReflect(), mask)
+				}
 				return nil
 			})
 			if err == nil {
@@ -113,6 +118,36 @@ func (s recordServer) ChangeRecords(ctx context.Context, call *editorialv1.Chang
 		return nil, err
 	}
 	return answer.(*editorialv1.ChangeRecordsResponse), nil
+}
+
+// keepLists puts the values that lists of a mask had before what they have now;
+// a value that they had is not there twice.
+func keepLists(before, after protoreflect.Message, mask *fieldmaskpb.FieldMask) {
+	for _, path := range mask.GetPaths() {
+		fd := after.Descriptor().Fields().ByName(protoreflect.Name(path))
+		if fd == nil || !fd.IsList() {
+			continue
+		}
+		kept := after.NewField(fd).List()
+		has := func(value protoreflect.Value) bool {
+			for i := range kept.Len() {
+				if kept.Get(i).Equal(value) {
+					return true
+				}
+			}
+			return false
+		}
+		for _, list := range []protoreflect.List{before.Get(fd).List(), after.Get(fd).List()} {
+			for i := range list.Len() {
+				if value := list.Get(i); !has(value) {
+					kept.Append(value)
+				}
+			}
+		}
+		if kept.Len() > 0 {
+			after.Set(fd, protoreflect.ValueOfList(kept))
+		}
+	}
 }
 
 // together writes what a change of many records decided, and what it takes to

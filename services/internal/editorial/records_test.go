@@ -2,6 +2,7 @@ package editorial_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -210,6 +211,30 @@ func TestSuspension(t *testing.T) {
 	wantActions(t, n.history(made.GetName()), "RESUMED", "SUSPENDED", "CREATED")
 	if n.local("suspended") != 0 {
 		t.Error("it is still remembered as suspended")
+	}
+}
+
+// Each record keeps what its lists had, in their order, and nothing is there twice.
+func TestChangeOfManyAddsToLists(t *testing.T) {
+	n := start(t)
+	groups := func(groups ...registryv1.TargetGroup) func(*registryv1.Service) {
+		return func(s *registryv1.Service) { s.TargetGroups = groups }
+	}
+	const elderly, minors = registryv1.TargetGroup_ELDERLY, registryv1.TargetGroup_MINORS
+	wanted := map[string][]registryv1.TargetGroup{
+		n.service("nessuno", groups()).GetName():            {elderly},
+		n.service("altri", groups(minors)).GetName():        {minors, elderly},
+		n.service("anche", groups(elderly)).GetName():       {elderly},
+		n.service("due", groups(elderly, minors)).GetName(): {elderly, minors},
+	}
+	got(n.records.ChangeRecords(n.anna(), &editorialv1.ChangeRecordsRequest{
+		Parent: parent, Records: slices.Sorted(maps.Keys(wanted)), Values: packed(t, &registryv1.Service{TargetGroups: []registryv1.TargetGroup{elderly}}),
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"targetGroups"}}, AddToLists: true,
+	}))(t)
+	for name, want := range wanted {
+		if have := n.read(name).GetTargetGroups(); !slices.Equal(have, want) {
+			t.Errorf("%s is for %v, want %v", name, have, want)
+		}
 	}
 }
 
