@@ -8,9 +8,11 @@ import (
 
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/workbench"
+	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/adminv1"
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/federationv1"
+	"cidsistem.example/proto/gen/registryv1"
 )
 
 // waitingRequests are requests that the desk must answer: what is overdue first, then what is due first, and nobody's before a
@@ -149,6 +151,10 @@ const backupEvery = 48 * time.Hour
 // lastBackup says how old the last good backup is, where it is too old.
 func (h *Home) lastBackup(ctx context.Context, v *workbench.Visit, p *pile) error {
 	answer, err := h.backups.ListBackups(ctx, &adminv1.ListBackupsRequest{Parent: v.Node(), PageSize: counted})
+	if apierror.Reason(err) == registryv1.ErrorReason_NOT_SUPPORTED_HERE {
+		p.Items, p.Count, p.Late = []item{{Title: v.Say("deskhome.backups.off"), Path: p.Path, Late: true}}, 1, true
+		return nil
+	}
 	if err != nil {
 		return err
 	}
