@@ -191,6 +191,11 @@ func TestWhoMayCall(t *testing.T) {
 		{"an editor, of others", "gateway", editor, nil, identityv1.SessionService_SignOut_FullMethodName, &identityv1.SignOutRequest{Parent: "nodes/pantelleria"}, forbidden},
 		{"the web", "gateway", "", nil, identityv1.SessionService_SignOut_FullMethodName, &identityv1.SignOutRequest{Parent: "nodes/marsala"}, unknown},
 		{"an auditor", "gateway", w.person(t, annotationsv1.Role_AUDITOR, "nodes/marsala"), nil, auditv1.AuditService_ListAuditEntries_FullMethodName, &auditv1.ListAuditEntriesRequest{Parent: "nodes/marsala"}, ok},
+		{"the desk, of the node's messages", "gateway", w.person(t, annotationsv1.Role_SUPPORT_DESK, "comuni/marsala"), nil, adminv1.MessageService_ListMessages_FullMethodName, &adminv1.ListMessagesRequest{Parent: "nodes/marsala"}, ok},
+		{"the desk, of another node's", "gateway", w.person(t, annotationsv1.Role_SUPPORT_DESK, "comuni/marsala"), nil, adminv1.MessageService_ListMessages_FullMethodName, &adminv1.ListMessagesRequest{Parent: "nodes/pantelleria"}, forbidden},
+		{"a body, of the node's messages", "gateway", w.person(t, annotationsv1.Role_PUBLISHER, "comuni/marsala/organizations/aias"), nil, adminv1.MessageService_ListMessages_FullMethodName, &adminv1.ListMessagesRequest{Parent: "nodes/marsala"}, forbidden},
+		{"another comune hands over a request", "comune", "", nil, deskv1.TransferService_ReceiveRequest_FullMethodName, &deskv1.ReceiveRequestRequest{}, ok},
+		{"the office hands over a request", "ufficio", "", nil, deskv1.TransferService_ReceiveRequest_FullMethodName, &deskv1.ReceiveRequestRequest{}, forbidden},
 		{"an auditor elsewhere", "gateway", w.person(t, annotationsv1.Role_AUDITOR, "nodes/marsala"), nil, auditv1.AuditService_ListAuditEntries_FullMethodName, &auditv1.ListAuditEntriesRequest{Parent: "nodes/pantelleria"}, forbidden},
 	} {
 		caller, err := w.node.Authenticate(from(test.role, test.token, test.asks...))
