@@ -426,6 +426,7 @@ func TestRefusedColumnsAreShownAgain(t *testing.T) {
 		reachesNode bool
 	}{
 		{"target", "colonna-1", evil, nil, "Questa voce non c'è più", http.StatusBadRequest, false},
+		{"lacking", "colonna-0", "contacts.phone", nil, "Nessuna colonna riempie: Nome", http.StatusBadRequest, false},
 		{"heading", "intestazione", "tre" + evil, nil, "Scrivi un numero di riga", http.StatusBadRequest, false},
 		{"source", "fonte", "Ufficio 1" + evil, nil, "La fonte comincia con una lettera", http.StatusBadRequest, false},
 		{"away", "fonte", "altra-fonte", status.Error(codes.Unavailable, "away"), "Il nodo non risponde", http.StatusServiceUnavailable, true},

@@ -127,6 +127,9 @@ func (i *Imports) act(v *workbench.Visit, one *exchangev1.Import, sent *edge.Sen
 		done, said = root, "importDeleted"
 	case actionReread, actionSave, actionTry, actionRun:
 		reread := fill(v, one, sent) || action == actionReread
+		if lacks := lacking(one); len(lacks) > 0 && !reread && (action == actionTry || action == actionRun) {
+			wrong(v, "colonne", "lacking", "Targets", strings.Join(lacks, ", "))
+		}
 		if len(v.Found) > 0 {
 			return nil, nil
 		}
@@ -224,16 +227,10 @@ func (i *Imports) pageOf(v *workbench.Visit, one *exchangev1.Import) importPage 
 	if one.GetVisibility() == registryv1.Visibility_VISIBILITY_UNSPECIFIED {
 		data.Visible = "local"
 	}
-	filled := map[string]bool{}
 	for _, one := range one.GetColumns() {
 		data.Columns = append(data.Columns, column{one, fieldColumn + strconv.Itoa(int(one.GetIndex())), letter(int(one.GetIndex())), sure(one)})
-		filled[one.GetTarget()] = true
 	}
-	for _, target := range one.GetTargets() {
-		if target.GetRequired() && !filled[target.GetTarget()] {
-			data.Lacking = append(data.Lacking, target.GetLabel())
-		}
-	}
+	data.Lacking = lacking(one)
 	if total := one.GetLinesTotal(); total > 0 {
 		data.Percent = min(100, 100*one.GetLinesDone()/total)
 	}
@@ -242,6 +239,18 @@ func (i *Imports) pageOf(v *workbench.Visit, one *exchangev1.Import) importPage 
 		data.Gone = append(data.Gone, gone{name, "/v1/" + name})
 	}
 	return data
+}
+
+// lacking are the labels of what every record needs and no column fills.
+func lacking(one *exchangev1.Import) []string {
+	var labels []string
+	for _, target := range one.GetTargets() {
+		fills := func(c *exchangev1.Import_Column) bool { return c.GetTarget() == target.GetTarget() }
+		if target.GetRequired() && !slices.ContainsFunc(one.GetColumns(), fills) {
+			labels = append(labels, target.GetLabel())
+		}
+	}
+	return labels
 }
 
 // letter is how spreadsheets call a column: A to Z, AA and so on.
