@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cidsistem.example/proto/gen/editorialv1"
+	"cidsistem.example/proto/gen/identityv1"
 	"cidsistem.example/proto/gen/registryv1"
 )
 
@@ -193,6 +194,61 @@ func TestPublicationAtATime(t *testing.T) {
 	}
 	wantActions(t, n.history(first.GetName()), "SUSPENDED", "PUBLISHED", "CREATED")
 	n.sound()
+}
+
+// Who publishes plans and writes services publishes no services, though they are
+// public already.
+func TestRolesDoNotAddUp(t *testing.T) {
+	n := start(t)
+	draft := n.draft(&editorialv1.Draft{Record: n.service("trasporto").GetName()})
+	got(n.drafts.SubmitDraft(n.anna(), &editorialv1.SubmitDraftRequest{Name: draft.GetName()}))(t)
+	both := n.with("maria", &identityv1.Grant{Role: planner, Scope: parent}, &identityv1.Grant{Role: editor, Scope: parent})
+	_, err := n.drafts.PublishDraft(both, &editorialv1.PublishDraftRequest{Name: draft.GetName()})
+	refused(t, err, registryv1.ErrorReason_NOT_ALLOWED)
+	_, err = n.drafts.ReturnDraft(both, &editorialv1.ReturnDraftRequest{Name: draft.GetName(), Text: "no"})
+	refused(t, err, registryv1.ErrorReason_NOT_ALLOWED)
+	limited := n.with("maria", &identityv1.Grant{Role: planner, Scope: parent}, &identityv1.Grant{Role: editor, Scope: aias})
+	_, err = n.drafts.CommentDraft(limited, &editorialv1.CommentDraftRequest{Name: draft.GetName(), Comment: &editorialv1.Comment{Text: "x"}})
+	refused(t, err, registryv1.ErrorReason_NOT_ALLOWED)
+}
+
+// The last draft that was published says when a record expires.
+func TestLaterDraftChangesTheExpiry(t *testing.T) {
+	n := start(t)
+	made := n.service("trasporto")
+	publish := func(expires time.Time) {
+		t.Helper()
+		draft := n.draft(&editorialv1.Draft{Record: made.GetName(), Note: "periodo"})
+		typed := unpacked[*registryv1.Service](t, draft.GetContent())
+		typed.Description = italian(expires.String())
+		draft.Content = packed(t, typed)
+		if !expires.IsZero() {
+			draft.ExpireTime = timestamppb.New(expires)
+		}
+		got(n.drafts.UpdateDraft(n.anna(), &editorialv1.UpdateDraftRequest{Draft: draft}))(t)
+		got(n.drafts.SubmitDraft(n.anna(), &editorialv1.SubmitDraftRequest{Name: draft.GetName()}))(t)
+		got(n.drafts.PublishDraft(n.paola(), &editorialv1.PublishDraftRequest{Name: draft.GetName()}))(t)
+	}
+	suspended := func(wait time.Duration) bool {
+		t.Helper()
+		n.pass(wait)
+		must(t, n.Node.Node.Tidy(t.Context()))
+		return n.read(made.GetName()).GetVisibility() == registryv1.Visibility_LOCAL
+	}
+	publish(n.Now().Add(5 * day))
+	publish(n.Now().Add(10 * day))
+	if suspended(6 * day) {
+		t.Error("suspended at the time of an earlier draft")
+	}
+	if !suspended(5 * day) {
+		t.Error("not suspended at the time of the last draft")
+	}
+	got(n.records.ResumeRecord(n.paola(), &editorialv1.ResumeRecordRequest{Parent: parent, Record: made.GetName()}))(t)
+	publish(n.Now().Add(5 * day))
+	publish(time.Time{})
+	if suspended(6 * day) {
+		t.Error("suspended though the last draft says nothing of it")
+	}
 }
 
 func TestDelegatesDraftTheirOwnCards(t *testing.T) {

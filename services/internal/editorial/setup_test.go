@@ -105,9 +105,15 @@ const (
 // as is the context of a call by somebody with a role over a scope.
 func (n *node) as(id string, role annotationsv1.Role, scope string) context.Context {
 	n.t.Helper()
+	return n.with(id, &identityv1.Grant{Role: role, Scope: scope})
+}
+
+// with is the context of a call by somebody with grants.
+func (n *node) with(id string, grants ...*identityv1.Grant) context.Context {
+	n.t.Helper()
 	token, err := tokens.Sign(n.key, n.keyID, tokens.Claims{
 		Issuer: "nodes/marsala", Account: account(id), Session: "nodes/marsala/sessions/s1", Audience: []string{"marsala"},
-		Grants: []*identityv1.Grant{{Role: role, Scope: scope}}, IssueTime: n.Now(), ExpireTime: n.Now().Add(tokens.Lifetime),
+		Grants: grants, IssueTime: n.Now(), ExpireTime: n.Now().Add(tokens.Lifetime),
 	})
 	must(n.t, err)
 	return metadata.AppendToOutgoingContext(n.t.Context(), "authorization", "Bearer "+token)
