@@ -31,6 +31,8 @@ type Portal struct {
 	Registry *Registry
 	server   *grpc.Server
 	client   *http.Client
+	// cookie of who is signed in; empty: nobody.
+	cookie string
 }
 
 // Start runs a portal over records for as long as the test. Services of the registry that are not about records are registered by
@@ -117,6 +119,9 @@ func (p *Portal) exchange(method, path, mediaType string, content io.Reader) Ans
 	request.Header.Set("Accept", "text/html")
 	if mediaType != "" {
 		request.Header.Set("Content-Type", mediaType)
+	}
+	if p.cookie != "" {
+		request.Header.Set("Cookie", p.cookie)
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
