@@ -24,7 +24,7 @@ export async function signIn(page, who, at = desk) {
 }
 
 // Presses a button of a form by its value.
-export const press = (page, value, within = "main") => go(page, () => page.locator(`${within} button[value="${value}"]`).first().click());
+export const press = (page, value, within = "main") => go(page, () => page.locator(`${within} button[value="${value}"]:not([aria-hidden])`).first().click());
 
 export const done = async (page, what) => assert.ok(await page.locator("main .alert-success").count(), `${what}: ${await page.locator("main [role=alert]").allTextContents()}`);
 
