@@ -27,6 +27,7 @@ import (
 	"cidsistem.example/services/internal/desk"
 	"cidsistem.example/services/internal/duplicates"
 	"cidsistem.example/services/internal/editorial"
+	"cidsistem.example/services/internal/exporting"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
 	"cidsistem.example/services/internal/feedback"
@@ -213,6 +214,7 @@ func (n *Node) Register(registrar grpc.ServiceRegistrar) {
 	n.backups.Register(registrar)
 	n.editors.Register(registrar)
 	n.imports.Register(registrar)
+	exporting.New(n.store, n.files).Register(registrar)
 }
 
 // RegisterLocal registers what is answered on the local socket only.

@@ -29,6 +29,7 @@ import (
 	"cidsistem.example/services/internal/audit"
 	"cidsistem.example/services/internal/backups"
 	"cidsistem.example/services/internal/duplicates"
+	"cidsistem.example/services/internal/exporting"
 	"cidsistem.example/services/internal/federation"
 	"cidsistem.example/services/internal/feed"
 	"cidsistem.example/services/internal/rpc"
@@ -191,6 +192,7 @@ func (o *Office) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, passing(identityv1.SessionService_ServiceDesc, o.accountHolder), o.trust.Accounts)
 	rpc.Register(registrar, passing(deskv1.RequestService_ServiceDesc, o.desk), deskv1.UnimplementedRequestServiceServer{})
 	o.duplicates.Register(registrar)
+	exporting.New(o.store, nil).Register(registrar)
 	o.backups.Register(registrar)
 	rpc.Register(registrar, passing(deskv1.FeedbackService_ServiceDesc, o.desk), deskv1.UnimplementedFeedbackServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.CorrectionService_ServiceDesc, o.desk), editorialv1.UnimplementedCorrectionServiceServer{})

@@ -272,12 +272,12 @@ func TestEveryLineIsAccountedFor(t *testing.T) {
 
 func TestTheMappingIsRemembered(t *testing.T) {
 	n := start(t)
-	data := []byte("Uno;Due;Tre\nA1;Servizio A;attivo\n")
+	data := []byte("Uno;Due;Tre\nA1;Ascolto;sospeso\n")
 	made := n.create(data)
 	made.Columns[0].Target, made.Columns[1].Target, made.Columns[2].Target = "external_id", "title", "status"
 	_, err := n.imports.UpdateImport(t.Context(), &exchangev1.UpdateImportRequest{Import: made})
 	must(t, err)
-	next := n.create([]byte("Uno;Due;Tre\nA2;Servizio B;sospeso\n"))
+	next := n.create([]byte("Uno;Due;Tre\nA2;Consulenza;sospeso\n"))
 	for i, want := range []string{"external_id", "title", "status"} {
 		if column := next.GetColumns()[i]; column.GetTarget() != want || column.GetConfidence() != 100 {
 			t.Errorf("column %d: %v", i, column)
