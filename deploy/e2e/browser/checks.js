@@ -21,7 +21,7 @@ export async function fits(page, what) {
     const limit = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= limit) return [];
     // What may scroll by itself does so.
-    const within = (element) => element.closest(".scroll") !== null;
+    const within = (element) => element.closest(".scroll, .table-wide") !== null;
     return [...document.querySelectorAll("body *")]
       .filter((element) => !within(element) && (element.getBoundingClientRect().right > limit + 1 || element.getBoundingClientRect().left < -1))
       .map((element) => `${element.tagName}.${element.className}: ${element.textContent.trim().slice(0, 60)}`)

@@ -10,11 +10,13 @@ const held = browser();
 
 // By who looks: the account, and the paths.
 const screens = {
-  "marsala/redattrice": ["/lavoro/", "/lavoro/doppioni/", "/lavoro/doppioni/?anche=1", "/lavoro/amministrazione/rete"],
-  "marsala/pubblicatore": ["/lavoro/", "/lavoro/sportello/giudizi"],
+  "marsala/redattrice": [
+    "/lavoro/", "/lavoro/schede/", "a record", "its history", "/lavoro/schede/nuova", "/lavoro/bozze/", "a draft", "/lavoro/verifiche/", "/lavoro/doppioni/", "/lavoro/importazioni/",
+  ],
+  "marsala/pubblicatore": ["/lavoro/verifiche/conferme", "/lavoro/correzioni/", "/lavoro/sportello/giudizi"],
   "marsala/sportello": [
-    "/lavoro/", "/lavoro/sportello/", "/lavoro/sportello/?stato=tutte", "/lavoro/sportello/?stato=received&chi=nessuno&scadute=1", "/lavoro/sportello/nuova",
-    "/lavoro/sportello/risposte", "/lavoro/sportello/giudizi", "/lavoro/amministrazione/messaggi", "a request",
+    "/lavoro/", "/lavoro/sportello/", "/lavoro/sportello/?stato=received&chi=nessuno&scadute=1", "/lavoro/sportello/nuova",
+    "/lavoro/sportello/risposte", "a request",
   ],
   "marsala/programmazione": ["/lavoro/"],
   "marsala/amministrazione": [
@@ -22,11 +24,14 @@ const screens = {
     "/lavoro/amministrazione/messaggi", "/lavoro/amministrazione/copie", "/lavoro/amministrazione/rete", "/lavoro/amministrazione/nodo",
     "/lavoro/amministrazione/vocabolari",
   ],
-  "marsala/controllo": ["/lavoro/", "/lavoro/amministrazione/registro", "/lavoro/amministrazione/registro?esito=refused"],
+  "marsala/controllo": ["/lavoro/amministrazione/registro?esito=refused"],
   "marsala/delegata": ["/lavoro/"],
 };
 // What is found on another page, by its first link.
-const found = { "a request": ["/lavoro/sportello/?stato=tutte", ".work-list a"], "a person": ["/lavoro/amministrazione/persone", ".work-list a"] };
+const found = {
+  "a record": ["/lavoro/schede/", "main a[href*='/lavoro/schede/scheda']"], "its history": ["/lavoro/schede/scheda?nome=comuni/marsala/services/asacom", "main a[href*='/lavoro/schede/storia']"],
+  "a draft": ["/lavoro/bozze/", "main a[href^='/lavoro/bozze/d']"],
+  "a request": ["/lavoro/sportello/?stato=tutte", ".work-list a"], "a person": ["/lavoro/amministrazione/persone", ".work-list a"] };
 
 const open = async (page, path) => {
   if (!found[path]) return page.goto(path);
@@ -35,7 +40,9 @@ const open = async (page, path) => {
   return page.goto(await page.locator(link).first().getAttribute("href"));
 };
 
-test("a request to look at", async () => {
+test("a request and a draft to look at", async () => {
+  const drafted = await rest("POST", "/v1/comuni/marsala/drafts", { at: desk, as: "marsala", body: { record: "comuni/marsala/services/asacom" } });
+  assert.ok(drafted.status < 300, JSON.stringify(drafted.body));
   const asked = await rest("POST", "/v1/comuni/marsala/requests", { at: desk, body: { request: { text: "A che ora apre lo sportello?" } } });
   assert.equal(asked.status, 201);
 });
