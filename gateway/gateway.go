@@ -32,6 +32,7 @@ import (
 	"cidsistem.example/gateway/internal/opendata"
 	"cidsistem.example/gateway/internal/pages"
 	"cidsistem.example/gateway/internal/rating"
+	"cidsistem.example/gateway/internal/shelf"
 	"cidsistem.example/gateway/internal/signin"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/verifying"
@@ -274,7 +275,11 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{home.Handlers(), records.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
+	lists, err := shelf.New(portal, g.upstream, bench)
+	if err != nil {
+		return err
+	}
+	for _, handlers := range []map[string]http.Handler{home.Handlers(), lists.Handlers(), records.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}
