@@ -153,13 +153,26 @@ func TestCanaries(t *testing.T) {
 	atNode := node.Conn(t)
 	desk := deskv1.NewRequestServiceClient(atNode)
 	asked, err := desk.CreateRequest(t.Context(), &deskv1.CreateRequestRequest{Parent: "comuni/marsala", Request: &deskv1.Request{
-		Text: cage.bird(localCanary), Contact: &deskv1.Contact{FullName: cage.bird(localCanary), Telephone: cage.bird(localCanary), Email: cage.bird(localCanary)},
-		ContactHours: cage.bird(localCanary), Representation: &deskv1.Representation{Role: deskv1.Representation_CAREGIVER, Basis: cage.bird(localCanary)},
+		Text: cage.bird(localCanary), Contact: &deskv1.Contact{FullName: cage.bird(localCanary), Telephone: cage.bird(localCanary), Email: cage.bird(localCanary) + "@example.org"},
+		PreferredChannel: deskv1.Request_EMAIL, ContactHours: cage.bird(localCanary), Representation: &deskv1.Representation{Role: deskv1.Representation_CAREGIVER, Basis: cage.bird(localCanary)},
 	}, Attachments: []*deskv1.AttachedFile{{FileName: cage.bird(localCanary), Data: []byte(cage.bird(localCanary))}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := desk.GetRequest(t.Context(), &deskv1.GetRequestRequest{Name: asked.GetRequest().GetName()}); err != nil {
+		t.Fatal(err)
+	}
+
+	// What the desk writes stays there too, and so does the message that tells of it.
+	if _, err := desk.AddNote(t.Context(), &deskv1.AddNoteRequest{Name: asked.GetRequest().GetName(), Text: cage.bird(localCanary)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := desk.AnswerRequest(t.Context(), &deskv1.AnswerRequestRequest{Name: asked.GetRequest().GetName(), Text: cage.bird(localCanary)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := desk.SuspendRequest(t.Context(), &deskv1.SuspendRequestRequest{
+		Name: asked.GetRequest().GetName(), Reason: deskv1.Suspension_WAITING_FOR_ADMINISTRATION, Note: cage.bird(localCanary),
+	}); err != nil {
 		t.Fatal(err)
 	}
 

@@ -179,6 +179,9 @@ func TestWhatTheMailServerAnswers(t *testing.T) {
 			message := o.write("ada@example.org", "x")
 			broken := o.SendDue(soon(t))
 			got := o.stands(message, c.want)
+			if strings.Contains(got.GetError(), "ada@example.org") {
+				t.Errorf("the error tells the address: %s", got.GetError())
+			}
 			if got.GetError() == "" || got.GetAttemptCount() != 1 || (got.GetNextAttemptTime() != nil) != (c.want == waiting) {
 				t.Errorf("it is shown as %v after %v", got, broken)
 			}
@@ -211,7 +214,7 @@ func TestWhatTheMailServerAnswers(t *testing.T) {
 }
 
 func answering(code int) func(*smtp.Conn) error {
-	return func(*smtp.Conn) error { return &smtp.SMTPError{Code: code, Message: "no"} }
+	return func(*smtp.Conn) error { return &smtp.SMTPError{Code: code, Message: "<ada@example.org>: no"} }
 }
 
 func breaking(c *smtp.Conn) error {

@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"cidsistem.example/proto/gen/adminv1"
@@ -142,13 +143,13 @@ func (o *Outbox) attempt(ctx context.Context, k *kept) error {
 		o.log.Warn("it is not known whether a message was taken", "message", k.ID, "error", problem)
 		return problem // it is written down as unknown already
 	case errors.As(problem, &refused) && refused.permanent:
-		o.log.Warn("a message was refused", "message", k.ID, "error", problem)
+		o.log.Warn("a message was refused", "message", k.ID) // the answer may name the person
 		return o.settle(last, k, func(after *kept, _ time.Time) {
-			after.State, after.Next, after.Error = adminv1.OutboundMessage_FAILED, time.Time{}, problem.Error()
+			after.State, after.Next, after.Error = adminv1.OutboundMessage_FAILED, time.Time{}, k.told(problem)
 		})
 	}
 	err := o.settle(last, k, func(after *kept, now time.Time) {
-		after.State, after.Error = adminv1.OutboundMessage_WAITING, problem.Error()
+		after.State, after.Error = adminv1.OutboundMessage_WAITING, k.told(problem)
 		if after.Next = now.Add(pauseAfter(int(after.Attempts))); after.Next.After(after.Since.Add(giveUpAfter)) {
 			after.State, after.Next = adminv1.OutboundMessage_FAILED, time.Time{}
 		}
@@ -157,6 +158,18 @@ func (o *Outbox) attempt(ctx context.Context, k *kept) error {
 		return err
 	}
 	return problem
+}
+
+// told is what is said of a problem: mail servers like to repeat the address,
+// which is not for everybody who sees messages.
+func (k *kept) told(problem error) string {
+	text := problem.Error()
+	for _, address := range []string{k.To, strings.ToLower(k.To)} {
+		if address != "" {
+			text = strings.ReplaceAll(text, address, k.Hint)
+		}
+	}
+	return text
 }
 
 // lastWrite bounds the writing down of what became of an attempt.
