@@ -147,12 +147,17 @@ func writePackage(ctx context.Context, s *Server, shot *snapshot, asked []string
 			return errors.Join(err, from.Close())
 		}})
 	}
-	note := fmt.Sprintf("Rimandi tolti perché portano a schede non pubbliche: %d. File di documenti non compresi: %d.", shot.left, missing)
+	// How many references went is no part of the records: a copy of the package
+	// would say another number.
+	note := "I rimandi a schede non pubbliche sono tolti: ogni rimando porta a una scheda del pacchetto."
+	if missing > 0 {
+		note += fmt.Sprintf(" File di documenti non compresi: %d.", missing)
+	}
 	parts = append(parts,
 		part{"datapackage.json", jsonText(map[string]any{
 			"profile": "data-package", "name": "cid-sistem-" + cmp.Or(shot.comune, "tutti"), "title": shot.titleOf(), "description": note,
 			"licenses": []map[string]string{{"name": licenseName, "path": licenseURI, "title": "Creative Commons Attribuzione 4.0"}}, "resources": resources,
-			"omittedReferences": shot.left, "omittedFiles": missing,
+			"omittedFiles": missing,
 		})},
 		part{"dcat-ap_it.jsonld", jsonText(shot.dcat(resources, note))},
 	)

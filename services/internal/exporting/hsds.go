@@ -340,7 +340,7 @@ func writeTabular(ctx context.Context, _ *Server, shot *snapshot, _ []string, ou
 	}
 	description := map[string]any{
 		"name": "cid-sistem-hsds-" + cmp.Or(shot.comune, "tutti"), "title": shot.titleOf(), "profile": "tabular-data-package", "version": "3.1",
-		"licenses": []map[string]string{{"name": licenseName, "path": licenseURI}}, "resources": resources, "omittedReferences": shot.left,
+		"licenses": []map[string]string{{"name": licenseName, "path": licenseURI}}, "resources": resources,
 	}
 	write := func(t table) func(io.Writer) error {
 		return func(w io.Writer) error {

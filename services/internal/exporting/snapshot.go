@@ -18,8 +18,6 @@ import (
 type snapshot struct {
 	comune  string // empty for all
 	records map[string][]proto.Message
-	// left counts the references that led to nothing that is here.
-	left int
 }
 
 // page is how many records are read at a time.
@@ -82,7 +80,7 @@ func (s *snapshot) close() {
 				}
 			}
 			catalog.RecordOf(bare).SetName(name)
-			s.left += len(references.Keep(bare, func(target string) bool { return here[target] }))
+			references.Keep(bare, func(target string) bool { return here[target] })
 			records[i] = bare
 		}
 		slices.SortFunc(records, func(a, b proto.Message) int {
