@@ -487,7 +487,7 @@ func TestOutcome(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	for _, want := range []string{root + "i1/righe?esito=quarantined", root + "i1/rapporto.csv"} {
+	for _, want := range []string{root + "i1/righe?esito=quarantined", root + "i1/rapporto.csv", "/lavoro/schede/scheda?nome=comuni%2Fmarsala%2Fservices%2Fsparito"} {
 		if !strings.Contains(got.Body, want) {
 			t.Errorf("the page does not lead to %s", want)
 		}

@@ -59,9 +59,6 @@ type count struct {
 	Path string
 }
 
-// A gone record is one that the file has no more.
-type gone struct{ Name, Path string }
-
 type importPage struct {
 	*exchangev1.Import
 	Path string
@@ -72,7 +69,6 @@ type importPage struct {
 	// Lacking are targets without which no record can be made, and that no column fills.
 	Lacking []string
 	Counts  []count
-	Gone    []gone
 	// Percent of the lines that are done; -1: not known.
 	Percent int64
 	// Publishes: the person may show records to others.
@@ -235,9 +231,6 @@ func (i *Imports) pageOf(v *workbench.Visit, one *exchangev1.Import) importPage 
 		data.Percent = min(100, 100*one.GetLinesDone()/total)
 	}
 	data.Counts = countsOf(one, path)
-	for _, name := range one.GetVanishedRecords() {
-		data.Gone = append(data.Gone, gone{name, "/v1/" + name})
-	}
 	return data
 }
 
