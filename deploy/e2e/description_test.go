@@ -31,7 +31,7 @@ func TestServersDescribeThemselves(t *testing.T) {
 		network = append(network, string(kind.Service.FullName()))
 	}
 	network = append(network, "cidsistem.admin.v1.BackupService", "cidsistem.admin.v1.MessageService", "cidsistem.editorial.v1.CorrectionService", "cidsistem.editorial.v1.DraftService",
-		"cidsistem.editorial.v1.DuplicateService", "cidsistem.editorial.v1.RecordService")
+		"cidsistem.editorial.v1.DuplicateService", "cidsistem.editorial.v1.RecordService", "cidsistem.exchange.v1.ExportService", "cidsistem.exchange.v1.ImportService")
 	for _, server := range []string{"marsala", demo.Office} {
 		network := slices.Clone(network)
 		if server != demo.Office { // what is done at the comune alone

@@ -21,6 +21,6 @@ cidctl sign-in, calls are made as that person.`
 	root.AddCommand(recordCommands(&link)...)
 	root.AddCommand(searchCommand(&link), nodesCommand(&link), storeCommand(&link), auditCommand(&link), personsCommand(&link), requestsCommand(&link), accountsCommand(&link), signInCommand(&link), rulesCommand())
 	root.AddCommand(recordsCommand(&link), draftsCommand(&link), correctionsCommand(&link), confirmationsCommand(&link),
-		duplicatesCommand(&link), messagesCommand(&link), backupsCommand(&link))
+		duplicatesCommand(&link), messagesCommand(&link), backupsCommand(&link), importCommand(&link), exportCommand(&link))
 	cli.Main(root)
 }

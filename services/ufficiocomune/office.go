@@ -22,6 +22,7 @@ import (
 	"cidsistem.example/proto/gen/auditv1"
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/editorialv1"
+	"cidsistem.example/proto/gen/exchangev1"
 	"cidsistem.example/proto/gen/federationv1"
 	"cidsistem.example/proto/gen/feedv1"
 	"cidsistem.example/proto/gen/identityv1"
@@ -197,6 +198,7 @@ func (o *Office) Register(registrar grpc.ServiceRegistrar) {
 	rpc.Register(registrar, passing(deskv1.FeedbackService_ServiceDesc, o.desk), deskv1.UnimplementedFeedbackServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.CorrectionService_ServiceDesc, o.desk), editorialv1.UnimplementedCorrectionServiceServer{})
 	rpc.Register(registrar, passing(adminv1.MessageService_ServiceDesc, o.elsewhere), adminv1.UnimplementedMessageServiceServer{})
+	rpc.Register(registrar, passing(exchangev1.ImportService_ServiceDesc, o.elsewhere), exchangev1.UnimplementedImportServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.DraftService_ServiceDesc, o.elsewhere), editorialv1.UnimplementedDraftServiceServer{})
 	rpc.Register(registrar, passing(editorialv1.RecordService_ServiceDesc, o.elsewhere), editorialv1.UnimplementedRecordServiceServer{})
 }
