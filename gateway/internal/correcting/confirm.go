@@ -49,6 +49,17 @@ type confirmCard struct {
 	Other   string
 }
 
+// Said are the fields in which the card says something; Unsaid the others.
+func (c confirmCard) Said() []correctable.Field   { return pick(c.Fields, true) }
+func (c confirmCard) Unsaid() []correctable.Field { return pick(c.Fields, false) }
+
+// More tells whether something was typed about what the card does not say, or is wrong with it.
+func (c confirmCard) More(problems []site.Problem) bool {
+	return c.Other != "" || slices.ContainsFunc(c.Unsaid(), correctable.Field.Changed) || slices.ContainsFunc(problems, func(p site.Problem) bool {
+		return p.Field == c.Prefix+fieldOther || slices.ContainsFunc(c.Unsaid(), func(f correctable.Field) bool { return f.ID(c.Prefix) == p.Field })
+	})
+}
+
 // confirmPage is all the cards of a body.
 type confirmPage struct {
 	Comune   site.Comune
