@@ -114,7 +114,7 @@ func (e *Editing) edit(v *workbench.Visit) (*site.Page, error) {
 	if path := sent.Values.Get(buttonFind); path != "" {
 		data.Etag = sent.Values.Get(fieldEtag)
 		data.Finding = path
-		data.Found = e.find(ctx, v, data.Kind, path, values.Get(path))
+		data.Found = e.find(ctx, v, data.Kind, path, sent.Values.Get(path))
 		return e.form(ctx, v, data, values, nil), nil
 	}
 	if path, name, found := strings.Cut(sent.Values.Get(buttonTake), " "); found {
@@ -133,7 +133,7 @@ func (e *Editing) edit(v *workbench.Visit) (*site.Page, error) {
 		// Somebody else saved meanwhile: both are shown, and the person chooses field by field.
 		mine := proto.Clone(content)
 		problems = fields.Read(values, mine, e.now())
-		data.Clashes = fields.Differences(v, content, mine)
+		data.Clashes = e.differences(ctx, v, content, mine)
 		if len(data.Clashes) == 0 {
 			return v.Go(data.Path, "saved"), nil
 		}
@@ -193,10 +193,24 @@ func (e *Editing) published(v *workbench.Visit, draft *editorialv1.Draft) *site.
 	return v.Go(recordPath(draft.GetRecord()), "published")
 }
 
-// typedInto a form of a record, without what is beside it.
+// shownName and keptName are what a form shows of a record that is chosen, and what it is called.
+const shownName, keptName = ".shown", ".kept"
+
+// typedInto a form of a record, without what is beside it. Where the title of the chosen record still stands, it is that record.
 func typedInto(sent url.Values) url.Values {
 	values := maps.Clone(sent)
 	maps.DeleteFunc(values, func(name string, _ []string) bool { return strings.HasPrefix(name, own) })
+	for name, shown := range sent {
+		path, found := strings.CutSuffix(name, shownName)
+		if !found {
+			continue
+		}
+		if values.Get(path) == shown[0] {
+			values.Set(path, values.Get(path+keptName))
+		}
+		values.Del(name)
+		values.Del(path + keptName)
+	}
 	return values
 }
 

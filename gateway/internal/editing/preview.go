@@ -94,7 +94,7 @@ func (e *Editing) noPreview(v *workbench.Visit) (*site.Page, error) {
 		return nil, err
 	}
 	return &site.Page{
-		Template: "plain", Title: v.Say("lavoro_schede.previewOf", "Title", draft.GetTitle()), Data: saying(v, content),
+		Template: "plain", Title: v.Say("lavoro_schede.previewOf", "Title", draft.GetTitle()), Data: e.said(ctx, v, content),
 		Crumbs: []site.Link{crumb(v, draftsHome, "lavoro.nav.drafts"), {Path: draftPath(draft.GetName()), Text: draft.GetTitle()}},
 	}, nil
 }

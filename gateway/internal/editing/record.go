@@ -32,26 +32,6 @@ const (
 	fieldWhy   = "motivo"
 )
 
-// A part of what a record says.
-type saidPart struct {
-	Label  string
-	Leaves []fields.Leaf
-}
-
-// saying is what a record says, field by field.
-func saying(words fields.Words, m proto.Message) []saidPart {
-	var parts []saidPart
-	for _, leaf := range fields.Leaves(words, m) {
-		if len(parts) == 0 || parts[len(parts)-1].Leaves[0].Field != leaf.Field {
-			fd := m.ProtoReflect().Descriptor().Fields().ByJSONName(leaf.Field)
-			parts = append(parts, saidPart{Label: fields.Label(words, fd)})
-		}
-		last := &parts[len(parts)-1]
-		last.Leaves = append(last.Leaves, leaf)
-	}
-	return parts
-}
-
 // A recordPage shows a record to who works on it.
 type recordPage struct {
 	Name, Kind, Etag string
@@ -106,7 +86,7 @@ func (e *Editing) record(v *workbench.Visit) (*site.Page, error) {
 	}
 	of := catalog.RecordOf(m)
 	data := recordPage{
-		Name: name, Kind: parsed.Kind.Label, Title: of.Title(), Etag: of.Etag(), Public: record.Path(name), Said: saying(v, m),
+		Name: name, Kind: parsed.Kind.Label, Title: of.Title(), Etag: of.Etag(), Public: record.Path(name), Said: e.said(ctx, v, m),
 		Deleted: of.Deleted(), Hidden: of.Visibility() == registryv1.Visibility_LOCAL, Seen: of.Visibility().String(), Mine: mine,
 		Publishes: mine && publishes(v, parsed.Kind), Single: parsed.Kind.Singleton, Means: means, Why: why,
 	}
@@ -298,9 +278,9 @@ func (e *Editing) history(v *workbench.Visit) (*site.Page, error) {
 			before = parsed.Kind.New()
 		}
 		if after != nil {
-			data.Differences = fields.Differences(v, before, after)
+			data.Differences = e.differences(ctx, v, before, after)
 			if gone == nil {
-				data.SinceThen = fields.Differences(v, now, after)
+				data.SinceThen = e.differences(ctx, v, now, after)
 			}
 		}
 	}

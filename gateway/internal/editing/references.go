@@ -142,3 +142,62 @@ func (e *Editing) resolve(ctx context.Context, v *workbench.Visit, content proto
 		}
 	})
 }
+
+// titled says records by their titles where a line or a leaf has their names.
+func (e *Editing) titled(ctx context.Context, v *workbench.Visit, texts ...*string) {
+	var names []string
+	for _, text := range texts {
+		if strings.HasPrefix(*text, "comuni/") {
+			names = append(names, *text)
+		}
+	}
+	titles := map[string]string{}
+	for _, link := range e.reader.Links(ctx, names...) {
+		titles[link.Name] = site.In(v.Language, link.Title).Text
+	}
+	for _, text := range texts {
+		if title := titles[*text]; title != "" {
+			*text = title
+		}
+	}
+}
+
+// differences between two records, with the titles of what they lead to.
+func (e *Editing) differences(ctx context.Context, v *workbench.Visit, before, after proto.Message) []fields.Difference {
+	all := fields.Differences(v, before, after)
+	var texts []*string
+	for i := range all {
+		for j := range all[i].Lines {
+			texts = append(texts, &all[i].Lines[j].Before, &all[i].Lines[j].After)
+		}
+	}
+	e.titled(ctx, v, texts...)
+	return all
+}
+
+// A saidPart is a field of a record, and what the record says there.
+type saidPart struct {
+	Label  string
+	Leaves []fields.Leaf
+}
+
+// said is what a record says, field by field, with the titles of what it leads to.
+func (e *Editing) said(ctx context.Context, v *workbench.Visit, m proto.Message) []saidPart {
+	var parts []saidPart
+	for _, leaf := range fields.Leaves(v, m) {
+		if len(parts) == 0 || parts[len(parts)-1].Leaves[0].Field != leaf.Field {
+			fd := m.ProtoReflect().Descriptor().Fields().ByJSONName(leaf.Field)
+			parts = append(parts, saidPart{Label: fields.Label(v, fd)})
+		}
+		last := &parts[len(parts)-1]
+		last.Leaves = append(last.Leaves, leaf)
+	}
+	var texts []*string
+	for i := range parts {
+		for j := range parts[i].Leaves {
+			texts = append(texts, &parts[i].Leaves[j].Text)
+		}
+	}
+	e.titled(ctx, v, texts...)
+	return parts
+}

@@ -65,7 +65,7 @@ func (e *Editing) review(v *workbench.Visit) (*site.Page, error) {
 	if base == nil {
 		base = data.Kind.New()
 	}
-	data.Differences = fields.Differences(v, base, content)
+	data.Differences = e.differences(ctx, v, base, content)
 	data.Missing = missingOf(v, data.Kind, draft.GetProblems())
 	return &site.Page{
 		Template: "review", Title: v.Say("lavoro_schede.reviewOf", "Title", draft.GetTitle()), Data: data,
@@ -130,12 +130,12 @@ func (e *Editing) compare(v *workbench.Visit) (*site.Page, error) {
 	}
 	data := comparePage{Draft: draft, Path: draftPath(draft.GetName()), Etag: catalog.RecordOf(now).Etag()}
 	mine, theirs := fields.Changed(base, content), fields.Changed(base, now)
-	for _, one := range fields.Differences(v, now, content) {
+	for _, one := range e.differences(ctx, v, now, content) {
 		if mine[one.Field] && theirs[one.Field] {
 			data.Clashes = append(data.Clashes, one)
 		}
 	}
-	for _, one := range fields.Differences(v, base, now) {
+	for _, one := range e.differences(ctx, v, base, now) {
 		if !mine[one.Field] {
 			data.Theirs = append(data.Theirs, one)
 		}

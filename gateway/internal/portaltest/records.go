@@ -68,7 +68,7 @@ func inject(m protoreflect.Message, depth int) {
 // free tells whether a field holds words rather than a name, a code or a time.
 func free(name string) bool {
 	switch name {
-	case "name", "replaced_by", "same_as", "organization", "parent_organization", "location", "temporary_location", "replaces", "locations", "services", "documents", "partners",
+	case "name", "replaced_by", "same_as", "related_services", "form", "responsible_organization", "organization", "parent_organization", "location", "temporary_location", "replaces", "locations", "services", "documents", "partners",
 		"pictures", "opens", "closes", "start_clock", "end_clock", "sha256", "etag", "field", "comune_id", "scheme", "code", "uri", "urn", "source_uri",
 		"withheld_reason", "istat_code", "postal_code", "languages", "language":
 		return false

@@ -39,6 +39,15 @@ func (r *Registry) SetNodes(nodes ...*federationv1.Node) {
 	r.nodes = nodes
 }
 
+// Put lets a record be as it is given; one that is not there is added.
+func (r *Registry) Put(record proto.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := catalog.RecordOf(record).Name()
+	r.records = slices.DeleteFunc(slices.Clone(r.records), func(one proto.Message) bool { return catalog.RecordOf(one).Name() == name })
+	r.records = append(r.records, record)
+}
+
 // SetAway lets comuni, by slug, be unreachable: nothing is known of them.
 func (r *Registry) SetAway(slugs ...string) {
 	r.mu.Lock()
