@@ -1,9 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -15,11 +21,63 @@ import (
 	"cidsistem.example/proto/apierror"
 )
 
-// printMessage writes a message as YAML, in the words of the REST edge.
+// A format is how answers are written. It is the value of --output.
+type format string
+
+// The formats; empty: lists as a table, everything else as YAML.
+const (
+	asTable format = "table"
+	asYAML  format = "yaml"
+	asJSON  format = "json"
+)
+
+// output is the format that was asked for.
+var output format
+
+// String is the format's name.
+func (f *format) String() string { return string(*f) }
+
+// Set takes a format by its name.
+func (f *format) Set(name string) error {
+	switch format(name) {
+	case asTable, asYAML, asJSON:
+		*f = format(name)
+		return nil
+	}
+	return errors.New("must be table, yaml or json")
+}
+
+// Type says what the flag takes.
+func (f *format) Type() string { return "table|yaml|json" }
+
+// printMessage writes a message, in the words of the REST edge.
 func printMessage(out io.Writer, message proto.Message) error {
 	text, err := protojson.Marshal(message)
 	if err != nil {
 		return err
+	}
+	switch output {
+	case asJSON:
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, text, "", "  "); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, indented.String())
+		return err
+	case asTable:
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(text, &fields); err != nil {
+			return err
+		}
+		rows := [][]string{{"FIELD", "VALUE"}}
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			value := string(fields[name])
+			if plain, err := strconv.Unquote(value); err == nil {
+				value = plain
+			}
+			rows = append(rows, []string{name, strings.ReplaceAll(value, "\n", " ")})
+		}
+		return table(out, rows)
 	}
 	if text, err = yaml.JSONToYAML(text); err != nil {
 		return err
@@ -52,8 +110,12 @@ func readFrom(in io.Reader, path string, into proto.Message) error {
 	return nil
 }
 
-// table writes rows in columns.
+// table writes rows in columns, the first has the headings; in another format, a list of what each row says under its headings, such as
+// lastError under LAST ERROR.
 func table(out io.Writer, rows [][]string) error {
+	if output == asJSON || output == asYAML {
+		return objects(out, rows)
+	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, row := range rows {
 		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
@@ -61,6 +123,40 @@ func table(out io.Writer, rows [][]string) error {
 		}
 	}
 	return w.Flush()
+}
+
+func objects(out io.Writer, rows [][]string) error {
+	all := []map[string]string{}
+	for i, row := range rows {
+		if i == 0 {
+			continue
+		}
+		one := map[string]string{}
+		for column, value := range row {
+			one[camel(rows[0][column])] = value
+		}
+		all = append(all, one)
+	}
+	text, err := json.MarshalIndent(all, "", "  ")
+	if err == nil && output == asYAML {
+		text, err = yaml.JSONToYAML(text)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, strings.TrimRight(string(text), "\n"))
+	return err
+}
+
+// camel writes LAST ERROR as lastError.
+func camel(heading string) string {
+	words := strings.Fields(strings.ToLower(heading))
+	for i, word := range words {
+		if i > 0 {
+			words[i] = strings.ToUpper(word[:1]) + word[1:]
+		}
+	}
+	return strings.Join(words, "")
 }
 
 // plain turns an answer of the server into words for a terminal.
