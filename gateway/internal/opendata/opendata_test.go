@@ -262,7 +262,7 @@ func TestCatalogueDescribesTheFiles(t *testing.T) {
 			}
 		}
 		distributions, _ := set["dcat:distribution"].([]any)
-		if len(distributions) != 11 {
+		if len(distributions) != 16 {
 			t.Errorf("%v has %d files", set["@id"], len(distributions))
 		}
 		for _, one := range distributions {
