@@ -101,10 +101,10 @@ func TestWorkbenchInABrowser(t *testing.T) {
 	}
 	control := httptest.NewServer(f.nodeControl(t))
 	defer control.Close()
-	// A node that stops is a nuisance for everybody else.
-	const alone = "workbench-restart.test.js"
-	together := slices.DeleteFunc(browserTests(t, "workbench-*.test.js"), func(file string) bool { return file == alone })
-	f.inBrowser(t, [][]string{together, {alone}}, "CID_DESK_ADDR="+f.DeskHTTP("marsala"), "CID_PEOPLE="+string(people), "CID_MAIL="+mail.http,
+	// A node that stops, and one with thousands of cards more, are a nuisance for everybody else.
+	alone := []string{"workbench-restart.test.js", "workbench-large.test.js"}
+	together := slices.DeleteFunc(browserTests(t, "workbench-*.test.js"), func(file string) bool { return slices.Contains(alone, file) })
+	f.inBrowser(t, [][]string{together, alone[:1], alone[1:]}, "CID_DESK_ADDR="+f.DeskHTTP("marsala"), "CID_PEOPLE="+string(people), "CID_MAIL="+mail.http,
 		"CID_NODE_CONTROL="+control.URL)
 }
 
