@@ -42,7 +42,7 @@ type Options struct {
 }
 
 // Parts that can be measured.
-var Parts = []string{"writes", "sync", "reads", "lists", "searches", "visible", "pages", "start"}
+var Parts = []string{"writes", "import", "sync", "reads", "lists", "searches", "visible", "pages", "start"}
 
 // Seed of the synthetic records.
 const Seed = 1
@@ -103,6 +103,11 @@ func Run(ctx context.Context, options Options) (err error) {
 	if b.wants("writes") {
 		if err := b.writes(ctx); err != nil {
 			return fmt.Errorf("writes: %w", err)
+		}
+	}
+	if b.wants("import") {
+		if err := b.imports(ctx, slices.Max(options.Records)); err != nil {
+			return fmt.Errorf("import: %w", err)
 		}
 	}
 	if !b.wants("sync", "reads", "lists", "searches", "visible", "pages", "start") {
