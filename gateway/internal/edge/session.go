@@ -109,6 +109,14 @@ func (s *Sessions) End(w http.ResponseWriter, r *http.Request) {
 	clearSession(w)
 }
 
+// Ended lets the rest of a request be made for nobody, whose session has ended at its node while it was still remembered here.
+func (s *Sessions) Ended(w http.ResponseWriter, r *http.Request) {
+	s.forget(r)
+	clearSession(w)
+	x := exchangeOf(r.Context())
+	x.authorization, x.cookie, x.node = "", false, ""
+}
+
 // SignedIn tells whether a request is made for somebody.
 func SignedIn(ctx context.Context) bool { return exchangeOf(ctx).authorization != "" }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -26,6 +28,8 @@ type door struct {
 	identityv1.UnimplementedSessionServiceServer
 	role annotationsv1.Role
 	away bool
+	// revoked: an older session is still good for new tokens, and these for nothing.
+	revoked bool
 }
 
 func (d *door) SignIn(_ context.Context, r *identityv1.SignInRequest) (*identityv1.SignInResponse, error) {
@@ -49,10 +53,17 @@ func (d *door) RefreshSession(context.Context, *identityv1.RefreshSessionRequest
 	if d.away {
 		return nil, status.Error(codes.Unavailable, "away")
 	}
+	if d.revoked {
+		end := timestamppb.New(time.Now().Add(time.Hour))
+		return &identityv1.Session{Account: "nodes/marsala/accounts/a", AccessToken: "alt", RefreshToken: "session", AccessExpireTime: end, ExpireTime: end}, nil
+	}
 	return nil, apierror.New(registryv1.ErrorReason_NOT_SIGNED_IN, "it has ended")
 }
 
-func (d *door) GetOwnAccount(context.Context, *identityv1.GetOwnAccountRequest) (*identityv1.Account, error) {
+func (d *door) GetOwnAccount(ctx context.Context, _ *identityv1.GetOwnAccountRequest) (*identityv1.Account, error) {
+	if sent, _ := metadata.FromIncomingContext(ctx); !slices.Equal(sent.Get("authorization"), []string{"Bearer nuovo"}) {
+		return nil, apierror.New(registryv1.ErrorReason_NOT_SIGNED_IN, "it has ended")
+	}
 	return &identityv1.Account{
 		Name: "nodes/marsala/accounts/a", DisplayName: "Redazione", Grants: []*identityv1.Grant{{Role: d.role, Scope: "comuni/marsala"}},
 	}, nil
@@ -97,6 +108,15 @@ func TestWhatWasTypedIsCarriedThroughSigningIn(t *testing.T) {
 	want.Summary = portaltest.Text("Scritto per\nun'ora <i>intera</i>")
 	if got := o.says(t); !proto.Equal(want, got) {
 		t.Errorf("the draft says %v, want %v", got, want)
+	}
+}
+
+// A session that was ended elsewhere is no session, even while the gateway remembers it.
+func TestASessionEndedElsewhere(t *testing.T) {
+	p, _, values := behind(t, &door{revoked: true})
+	answer := p.SignedIn().Post(page, values.Encode())
+	if action, carried := answer.Form(0); action != page || !carried.Has("accesso.password") || carried.Get("title.it") != "Pulmino" {
+		t.Errorf("%d %s", answer.Status, answer.Text())
 	}
 }
 

@@ -96,6 +96,9 @@ func (b *Bench) Serve(section *site.Section, handle func(*Visit) (*site.Document
 	}))
 }
 
+// accountKey is that of the account in the context of a request.
+type accountKey struct{}
+
 // admit lets requests pass that are somebody's; others sign in first.
 func (b *Bench) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -103,6 +106,12 @@ func (b *Bench) admit(next http.Handler) http.Handler {
 		if site.LanguageOf(r.Context()) != wording.Italian { // the signed-in side has one language
 			http.Redirect(w, r, r.URL.RequestURI(), http.StatusSeeOther)
 			return
+		}
+		account, err := b.sessions.Account(r.Context())
+		if status.Code(err) == codes.Unauthenticated {
+			b.sessions.Ended(w, r)
+		} else if account != nil {
+			r = r.WithContext(context.WithValue(r.Context(), accountKey{}, account))
 		}
 		if edge.SignedIn(r.Context()) || b.sessions.Away(r.Context()) || b.signin.Admit(w, r) {
 			next.ServeHTTP(w, r)
