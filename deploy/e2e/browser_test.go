@@ -118,6 +118,8 @@ func (f *federation) nodeControl(t *testing.T) http.Handler {
 		}
 	}
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, r *http.Request) { answer(w, f.Nodes["marsala"].Stop(r.Context())) })
-	mux.HandleFunc("POST /start", func(w http.ResponseWriter, r *http.Request) { answer(w, f.Resume(context.WithoutCancel(r.Context()), "marsala")) })
+	mux.HandleFunc("POST /start", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, f.Resume(context.WithoutCancel(r.Context()), "marsala"))
+	})
 	return mux
 }

@@ -20,13 +20,18 @@ type cannedPage struct {
 	// ID is that of the answer that is being changed, empty for a new one.
 	ID, Title, Text, Outcome string
 	Outcomes                 []deskv1.Request_Outcome
+	// Fields are what is filled in when an answer is used.
+	Fields string
 }
+
+// filledIn are the fields of an answer that is kept ready; see [Desk.filled].
+const filledIn = "{{service}}, {{telephone}}, {{due_date}}, {{comune}}, {{name}}, {{protocol}}"
 
 // canned shows the answers that the desk keeps ready, and changes them.
 func (d *Desk) canned(v *workbench.Visit) (*site.Page, error) {
 	ctx, cancel := context.WithTimeout(v.Upstream(), callWithin)
 	defer cancel()
-	data := cannedPage{ID: v.URL.Query().Get("risposta"), Outcomes: outcomes()}
+	data := cannedPage{ID: v.URL.Query().Get("risposta"), Outcomes: outcomes(), Fields: filledIn}
 	sent := v.Sent()
 	if sent != nil {
 		line := func(name string) string { return strings.Join(strings.Fields(sent.Values.Get(name)), " ") }
