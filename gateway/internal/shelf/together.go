@@ -143,8 +143,10 @@ func (s *Shelf) tried(v *workbench.Visit, data *togetherPage, names []string, ea
 		}
 		data.Results = append(data.Results, told)
 	}
+	if data.Value.Field == changeOrganization {
+		s.nameBodies(v, data.Results)
+	}
 	data.Hidden, data.Request = data.Value.hidden(), uuid.NewString()
-	data.Records = s.titled(v, nil)
 	for _, name := range names {
 		data.Records = append(data.Records, chosen{Name: name})
 	}
@@ -174,6 +176,22 @@ func said(v *workbench.Visit, kind *catalog.Kind, field, text string) string {
 		return words
 	}
 	return v.Say("shelf.nothing")
+}
+
+// nameBodies puts the titles of bodies where their names are.
+func (s *Shelf) nameBodies(v *workbench.Visit, results []result) {
+	var names []string
+	for _, one := range results {
+		names = append(names, one.Before, one.After)
+	}
+	bodies := s.reader.All(v.Upstream(), names...)
+	for i := range results {
+		for _, text := range []*string{&results[i].Before, &results[i].After} {
+			if body := bodies[*text]; body != nil {
+				*text = titleOf(body)
+			}
+		}
+	}
 }
 
 // titled finds the titles of records.

@@ -176,13 +176,13 @@ func (x value) change(v *workbench.Visit, kind *catalog.Kind) (change, bool) {
 	case changeVisibility:
 		code := registryv1.Visibility_value[strings.ToUpper(x.Visibility)]
 		if code == 0 {
-			v.Add(valueVisibility, v.Say("shelf.problem.choose"))
+			v.Add(valueVisibility, v.Say("shelf.problem.choose", "Field", v.Say("shelf.newVisibility")))
 		}
 		put("visibility", protoreflect.ValueOfEnum(protoreflect.EnumNumber(code)))
 	case changeDue:
 		day, ok := parsedDay(x.Due)
 		if !ok {
-			v.Add(valueDue, v.Say("shelf.problem.day"))
+			v.Add(valueDue, v.Say("shelf.problem.day", "Field", v.Say("shelf.newDue")))
 		}
 		set(m, "provenance", protoreflect.ValueOfMessage((&registryv1.Provenance{VerifyByTime: timestamppb.New(day)}).ProtoReflect()))
 		c.paths = []string{"provenance.verify_by_time"}
@@ -195,7 +195,7 @@ func (x value) change(v *workbench.Visit, kind *catalog.Kind) (change, bool) {
 			}
 		}
 		if list.Len() == 0 {
-			v.Add(valueGroups, v.Say("shelf.problem.choose"))
+			v.Add(valueGroups, v.Say("shelf.problem.choose", "Field", v.Say("shelf.newGroups")))
 		}
 		put("target_groups", protoreflect.ValueOfList(list))
 	case changeKeywords:
@@ -207,12 +207,12 @@ func (x value) change(v *workbench.Visit, kind *catalog.Kind) (change, bool) {
 			}
 		}
 		if list.Len() == 0 {
-			v.Add(valueKeywords, v.Say("shelf.problem.missing"))
+			v.Add(valueKeywords, v.Say("shelf.problem.missing", "Field", v.Say("shelf.newKeywords")))
 		}
 		put("keywords", protoreflect.ValueOfList(list))
 	case changeOrganization:
 		if name, err := catalog.ParseName(x.Organization); err != nil || name.Kind.Collection != "organizations" {
-			v.Add(valueOrganization, v.Say("shelf.problem.choose"))
+			v.Add(valueOrganization, v.Say("shelf.problem.choose", "Field", v.Say("shelf.newBody")))
 		}
 		put(organizationField(kind), protoreflect.ValueOfString(x.Organization))
 	}
@@ -241,18 +241,18 @@ func (x value) status(v *workbench.Visit, kind *catalog.Kind, put func(protorefl
 		status := &registryv1.Status{State: registryv1.Status_State(registryv1.Status_State_value[code]), Reason: reason}
 		known = status.GetState() != 0
 		if status.GetState() != registryv1.Status_ACTIVE && known && x.Reason == "" {
-			v.Add(valueReason, v.Say("shelf.problem.reason"))
+			v.Add(valueReason, v.Say("shelf.problem.missing", "Field", v.Say("shelf.reason")))
 		}
 		for _, day := range []struct {
-			field, typed string
-			to           **registryv1.PartialDate
-		}{{valueSince, x.Since, &status.Since}, {valueUntil, x.Until, &status.Until}} {
+			field, label, typed string
+			to                  **registryv1.PartialDate
+		}{{valueSince, v.Say("shelf.from"), x.Since, &status.Since}, {valueUntil, v.Say("shelf.to"), x.Until, &status.Until}} {
 			if day.typed == "" {
 				continue
 			}
 			t, ok := parsedDay(day.typed)
 			if !ok {
-				v.Add(day.field, v.Say("shelf.problem.day"))
+				v.Add(day.field, v.Say("shelf.problem.day", "Field", day.label))
 				continue
 			}
 			*day.to = &registryv1.PartialDate{Year: int32(t.Year()), Month: int32(t.Month()), Day: int32(t.Day())}
@@ -260,7 +260,7 @@ func (x value) status(v *workbench.Visit, kind *catalog.Kind, put func(protorefl
 		put("status", protoreflect.ValueOfMessage(status.ProtoReflect()))
 	}
 	if !known {
-		v.Add(valueState, v.Say("shelf.problem.choose"))
+		v.Add(valueState, v.Say("shelf.problem.choose", "Field", v.Say("shelf.newStatus")))
 	}
 }
 
