@@ -42,12 +42,17 @@ func (b *bench) imports(ctx context.Context, count int) (err error) {
 	if err != nil {
 		return err
 	}
+	// Imports are for people, and for who works on the node's machine.
+	conn, err := f.LocalConn(node)
+	if err != nil {
+		return err
+	}
 	parent := catalog.ComuneName(node)
-	file, err := uploadTo(ctx, f.conns[node], parent, spreadsheet(count))
+	file, err := uploadTo(ctx, conn, parent, spreadsheet(count))
 	if err != nil {
 		return fmt.Errorf("upload the spreadsheet: %w", err)
 	}
-	imports := exchangev1.NewImportServiceClient(f.conns[node])
+	imports := exchangev1.NewImportServiceClient(conn)
 	made, err := imports.CreateImport(ctx, &exchangev1.CreateImportRequest{Parent: parent, Import: &exchangev1.Import{
 		File: file, Source: "misura", Collection: "services", Visibility: registryv1.Visibility_PUBLIC,
 	}})
@@ -83,7 +88,7 @@ func (b *bench) imports(ctx context.Context, count int) (err error) {
 		rows = append(rows, []string{times, seconds(took), whole(float64(count) / took.Seconds()), mebibytes(memory.peak), mebibytes(memory.own)})
 	}
 	b.progress.say("the same records into a bare store")
-	bare, written, err := b.bareImport(ctx, f.conns[node], parent)
+	bare, written, err := b.bareImport(ctx, conn, parent)
 	if err != nil {
 		return err
 	}
