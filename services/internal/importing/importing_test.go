@@ -295,4 +295,3 @@ func TestTheMappingIsRemembered(t *testing.T) {
 		t.Errorf("the list has %v", list.GetImports())
 	}
 }
-
