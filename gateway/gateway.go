@@ -271,7 +271,7 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
-	records, err := editing.New(portal, g.upstream, bench, mux)
+	records, err := editing.New(portal, g.upstream, bench, mux, g.limits.FileBytes)
 	if err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 	if err != nil {
 		return err
 	}
-	for _, handlers := range []map[string]http.Handler{home.Handlers(), lists.Handlers(), records.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
+	for _, handlers := range []map[string]http.Handler{home.Handlers(), lists.Handlers(), requests.Handlers(), keepers.Handlers(), pairs.Handlers(), checks.Handlers()} {
 		for pattern, page := range handlers {
 			mux.Handle(pattern, edge.Form(named(pattern), page))
 		}
@@ -289,6 +289,7 @@ func (g *Gateway) workbench(mux *http.ServeMux, portal *site.Site, sessions *edg
 		return err
 	}
 	imports.Mount(mux.Handle)
+	records.Mount(mux.Handle)
 	return nil
 }
 

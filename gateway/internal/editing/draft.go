@@ -72,6 +72,9 @@ type draftPage struct {
 	Fresh string
 	// Clashes are what somebody else has changed meanwhile.
 	Clashes []fields.Difference
+	// Files tells that records of the kind have files; Most is how large one may be, in MiB.
+	Files bool
+	Most  int64
 }
 
 // missing is a problem of the content, said in the form.
@@ -96,6 +99,7 @@ func (e *Editing) edit(v *workbench.Visit) (*site.Page, error) {
 		Editable: draft.GetState() == editorialv1.Draft_DRAFT || draft.GetState() == editorialv1.Draft_RETURNED,
 	}
 	data.Publishes = publishes(v, data.Kind)
+	data.Files, data.Most = data.Kind.Descriptor().Fields().ByName(fileList) != nil, e.largest>>20
 	values := fields.Write(content)
 	sent := v.Sent()
 	if sent == nil {
@@ -106,6 +110,7 @@ func (e *Editing) edit(v *workbench.Visit) (*site.Page, error) {
 	}
 	values = typedInto(sent.Values)
 	data.Note, data.From, data.Until = sent.Values.Get(fieldNote), sent.Values.Get(fieldFrom), sent.Values.Get(fieldUntil)
+	e.attach(ctx, v, sent, values)
 	if row := sent.Values.Get(buttonRow); row != "" {
 		data.Etag = sent.Values.Get(fieldEtag)
 		data.Fresh, _ = fields.Move(values, row)
@@ -145,7 +150,7 @@ func (e *Editing) edit(v *workbench.Visit) (*site.Page, error) {
 		return e.form(ctx, v, data, values, problems), nil
 	}
 	data.Draft, data.Etag = saved, saved.GetEtag()
-	if len(problems) > 0 {
+	if len(problems) > 0 || len(v.Found) > 0 || v.Alert != nil {
 		return e.form(ctx, v, data, values, problems), nil
 	}
 	return e.after(ctx, v, data, values, sent.Values.Get(buttonDo))

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"cidsistem.example/gateway/internal/edge"
 	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/workbench"
@@ -44,20 +45,22 @@ type Editing struct {
 	records editorialv1.RecordServiceClient
 	search  registryv1.SearchServiceClient
 	reader  record.Reader
+	files   registryv1.FileServiceClient
 	public  http.Handler
+	largest int64
 	now     func() time.Time
 }
 
 // New makes the pages over a connection to the server behind the gateway. Public has the pages of the portal: a draft is previewed as
-// they show it, for which the connection must be one of [Overlay].
-func New(s *site.Site, conn grpc.ClientConnInterface, bench *workbench.Bench, public http.Handler) (*Editing, error) {
+// they show it, for which the connection must be one of [Overlay]. Largest is how many bytes a file of a record may have.
+func New(s *site.Site, conn grpc.ClientConnInterface, bench *workbench.Bench, public http.Handler, largest int64) (*Editing, error) {
 	pages, err := s.Section(files, "templates")
 	if err != nil {
 		return nil, err
 	}
 	return &Editing{
 		pages: pages, bench: bench, conn: conn, drafts: editorialv1.NewDraftServiceClient(conn), records: editorialv1.NewRecordServiceClient(conn),
-		search: registryv1.NewSearchServiceClient(conn), reader: record.NewReader(conn), public: public, now: time.Now,
+		search: registryv1.NewSearchServiceClient(conn), reader: record.NewReader(conn), files: registryv1.NewFileServiceClient(conn), public: public, largest: largest, now: time.Now,
 	}, nil
 }
 
@@ -67,21 +70,23 @@ var writers = []annotationsv1.Role{annotationsv1.Role_EDITOR, annotationsv1.Role
 // publishers decide who sees records of some kind.
 var publishers = []annotationsv1.Role{annotationsv1.Role_PUBLISHER, annotationsv1.Role_PLANNER}
 
-// Handlers are the pages by their pattern. They take forms; see [edge.Form].
-func (e *Editing) Handlers() map[string]http.Handler {
+// Mount lets a mux answer with the pages.
+func (e *Editing) Mount(handle func(string, http.Handler)) {
 	page := func(h workbench.Handler) http.Handler { return e.bench.Page(e.pages, h, writers...) }
-	return map[string]http.Handler{
+	for pattern, handler := range map[string]http.Handler{
 		recordsHome + "scheda":         e.bench.Page(e.pages, e.record),
 		recordsHome + "storia":         page(e.history),
 		recordsHome + "nuova":          page(e.begin),
 		draftsHome + "{$}":             page(e.listDrafts),
-		draftsHome + "{id}":            page(e.edit),
 		draftsHome + "{id}/salva":      e.bench.Serve(e.pages, e.autosave, writers...),
 		draftsHome + "{id}/anteprima":  e.preview(page(e.noPreview)),
 		draftsHome + "{id}/revisione":  page(e.review),
 		draftsHome + "{id}/confronto":  page(e.compare),
 		draftsHome + "{id}/traduzioni": page(e.translate),
+	} {
+		handle(pattern, edge.Form(strings.TrimSuffix(pattern, "{$}"), handler))
 	}
+	handle(draftsHome+"{id}", edge.FileForm(draftsHome+"{id}", e.largest, page(e.edit)))
 }
 
 // draftPath is the page of a draft: comuni/marsala/drafts/d1 is at /lavoro/bozze/d1.

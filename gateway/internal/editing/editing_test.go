@@ -1,8 +1,12 @@
 package editing_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
@@ -366,5 +370,70 @@ func TestEveryKindHasAForm(t *testing.T) {
 				t.Errorf("saved (-as it was +now):\n%s", diff)
 			}
 		})
+	}
+}
+
+// archive takes files, and refuses what is not sent in order.
+type archive struct {
+	registryv1.UnimplementedFileServiceServer
+	got []byte
+}
+
+func (a *archive) UploadFile(stream registryv1.FileService_UploadFileServer) error {
+	first, err := stream.Recv()
+	if err != nil || first.GetHeader().GetParent() != "comuni/marsala" {
+		return apierror.Invalid("header", "is not there")
+	}
+	for {
+		piece, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return stream.SendAndClose(&registryv1.File{Sha256: strings.Repeat("a", 64), SizeBytes: int64(len(a.got))})
+		}
+		if err != nil {
+			return err
+		}
+		a.got = append(a.got, piece.GetData()...)
+	}
+}
+
+func TestAFileComesIntoADocument(t *testing.T) {
+	kept := &archive{}
+	o := &office{draft: &editorialv1.Draft{
+		Name: "comuni/marsala/drafts/d1", Record: "comuni/marsala/documents/carta", State: editorialv1.Draft_DRAFT, Etag: "e0",
+		Content: sealed(t, &registryv1.Document{Name: "comuni/marsala/documents/carta", Title: portaltest.Text("Carta")}),
+	}}
+	p := portaltest.Start(t, []proto.Message{portaltest.Marsala()}, o.register, portaltest.Person(annotationsv1.Role_EDITOR), func(s *grpc.Server) {
+		registryv1.RegisterFileServiceServer(s, kept)
+	}).SignedIn()
+	content := strings.Repeat("carta dei servizi ", 40_000)
+	var body bytes.Buffer
+	parts := multipart.NewWriter(&body)
+	for name, values := range form(t, p.Get(page)) {
+		if name == "_file" {
+			continue
+		}
+		for _, value := range values {
+			if err := parts.WriteField(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	part, err := parts.CreateFormFile("_file", "Carta.pdf")
+	if err == nil {
+		_, err = part.Write([]byte(content))
+	}
+	if err = errors.Join(err, parts.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if answer := p.PostAs(page, parts.FormDataContentType(), body.Bytes()); answer.Status != http.StatusOK {
+		t.Fatalf("%d %s", answer.Status, answer.Text())
+	}
+	saved, err := o.draft.GetContent().UnmarshalNew()
+	want := []*registryv1.FileReference{{Sha256: strings.Repeat("a", 64), FileName: "Carta.pdf", MediaType: "application/pdf", SizeBytes: int64(len(content))}}
+	if diff := cmp.Diff(want, saved.(*registryv1.Document).GetFiles(), protocmp.Transform()); err != nil || diff != "" {
+		t.Errorf("files (-want +got):\n%s%v", diff, err)
+	}
+	if string(kept.got) != content {
+		t.Errorf("%d bytes are kept of %d", len(kept.got), len(content))
 	}
 }

@@ -36,7 +36,6 @@ const (
 	lines     shape = "lines"     // texts, one a line
 	group     shape = "group"     // fields that belong together
 	rows      shape = "rows"      // any number of the same
-	file      shape = "file"      // a file that is kept already
 )
 
 const (

@@ -109,7 +109,9 @@ function edit(form) {
       const fresh = page.querySelector("form[data-save]");
       if (!answer.ok || !fresh) throw new Error(String(answer.status));
       const opened = [...form.querySelectorAll("details[open][id]")].map((one) => one.id);
+      const file = form.querySelector("input[type=file]");
       form.replaceChildren(...fresh.childNodes);
+      form.querySelector("input[type=file]")?.replaceWith(file); // with the file that is chosen
       for (const id of opened) { const one = document.getElementById(id); if (one) one.open = true; }
       for (const one of page.querySelectorAll("datalist")) if (!document.getElementById(one.id)) document.body.append(one);
       measure(form);
