@@ -30,6 +30,8 @@ const (
 	anyKind = "tutte"
 	// late and checked are the values of fieldChecked.
 	late, checked = "scadute", "in-regola"
+	// onlyHere is the value of fieldVisibility for records that only the comune sees.
+	onlyHere = "local"
 	// longest is how many characters a search takes.
 	longest = 200
 )
@@ -144,9 +146,10 @@ func (f filter) statuses() []string {
 	return codes
 }
 
-// searched tells whether the search finds the records: it knows words, states and languages; all else is in the lists of a kind.
+// searched tells whether the search finds the records: it knows words, states and languages; all else is in the lists of a kind. It
+// knows nothing of records that only the comune sees.
 func (f filter) searched() bool {
-	return !f.Deleted && (f.Kind == nil || f.Words+f.Status+f.Language != "")
+	return !f.Deleted && (f.Kind == nil || f.Visibility != onlyHere && f.Words+f.Status+f.Language != "")
 }
 
 // search is the request for what the search knows of the filter.

@@ -23,6 +23,8 @@ import (
 const (
 	// lookFor is how long a page goes on looking for records that a filter lets through and no index knows.
 	lookFor = 2 * time.Second
+	// deepest is how many hits the search goes through.
+	deepest = 1000
 	// countWithin is how long it waits for the numbers on its tabs.
 	countWithin = time.Second
 )
@@ -77,8 +79,8 @@ type listPage struct {
 	Field  string
 	// New is where a record of the kind begins; empty: the person writes none.
 	New string
-	// Deep: the search goes no deeper.
-	Deep bool
+	// Deep: the search goes no deeper; Cut: there are more records that only the comune sees.
+	Deep, Cut bool
 }
 
 // list shows records, and takes one out of sight or puts it back.
@@ -127,6 +129,7 @@ func (s *Shelf) list(v *workbench.Visit) (*site.Page, error) {
 	if found.next != "" {
 		data.Next = address(f.Query(), found.next)
 	}
+	data.Deep, data.Cut = found.known && found.next == "" && found.total > deepest, found.cut
 	if q.Get(fieldPage) != "" {
 		data.First = address(f.Query(), "")
 	}
@@ -191,16 +194,62 @@ type found struct {
 	// total is how many there are, where that is known; looked how many were looked at for a filter that no index knows.
 	total, looked int
 	known         bool
+	// cut tells that there are more records that only the comune sees.
+	cut bool
 }
 
 // find reads a page: from the search where it knows what is looked for, else from the lists of the kind. What neither knows is looked
-// for record by record, for a while; the page then says how far it came, and goes on from there.
+// for record by record, for a while; the page then says how far it came, and goes on from there. The first page of a search has the
+// records that only the comune sees first: the search does not know them.
 func (s *Shelf) find(v *workbench.Visit, f filter, token string) (found, error) {
 	ctx, cancel := within(v)
 	defer cancel()
+	if !f.searched() {
+		return s.sift(ctx, v, f, token, lookFor)
+	}
+	var hidden found
+	if token == "" && (f.Visibility == "" || f.Visibility == onlyHere) {
+		hidden = s.hidden(ctx, v, f)
+	}
+	if f.Visibility == onlyHere {
+		return hidden, nil
+	}
+	all, err := s.sift(ctx, v, f, token, lookFor)
+	all.records = append(hidden.records, slices.DeleteFunc(all.records, func(m proto.Message) bool {
+		r := catalog.RecordOf(m)
+		return r.Visibility() == registryv1.Visibility_LOCAL && writes(v, r.Kind()) // they are on the first page
+	})...)
+	all.total, all.cut = all.total+len(hidden.records), hidden.cut
+	return all, err
+}
+
+// hidden finds records that only the comune sees, for those who write some. What cannot be read in time is left out.
+func (s *Shelf) hidden(ctx context.Context, v *workbench.Visit, f filter) found {
 	var all found
 	began := s.now()
-	sifted := f.Visibility != "" || f.Deleted || f.Checked == checked || f.Checked == late && f.searched()
+	for _, collection := range kinds {
+		kind := catalog.ByCollection(collection)
+		if f.Kind != nil && f.Kind != kind || !writes(v, kind) {
+			continue
+		}
+		one := f
+		one.Kind, one.Visibility = kind, onlyHere
+		some, err := s.sift(ctx, v, one, "", lookFor-s.now().Sub(began))
+		if err != nil {
+			continue
+		}
+		all.records = append(all.records, some.records...)
+		all.looked += some.looked
+		all.cut = all.cut || some.next != ""
+	}
+	return all
+}
+
+// sift reads what the server knows of the filter, and looks at each record for the rest of it, until a page is full or for so long.
+func (s *Shelf) sift(ctx context.Context, v *workbench.Visit, f filter, token string, long time.Duration) (found, error) {
+	var all found
+	began := s.now()
+	sifted := f.Visibility != "" || f.Deleted || f.Checked == checked || f.searched() && f.Checked == late
 	for {
 		records, next, total, err := s.read(ctx, v, f, token)
 		if err != nil {
@@ -217,7 +266,7 @@ func (s *Shelf) find(v *workbench.Visit, f filter, token string) (found, error) 
 			all.total, all.known = total, true
 		}
 		all.next, token = next, next
-		if next == "" || len(all.records) >= f.Rows || s.now().Sub(began) > lookFor {
+		if next == "" || len(all.records) >= f.Rows || s.now().Sub(began) > long {
 			return all, nil
 		}
 	}
@@ -234,7 +283,33 @@ func (s *Shelf) lets(f filter, m proto.Message) bool {
 	case f.Checked != "" && s.overdue(m) != (f.Checked == late):
 		return false
 	}
-	return true
+	return f.searched() || f.matches(m)
+}
+
+// matches tells whether a record has the words, the state and the language of a filter, for those that the search does not know.
+func (f filter) matches(m proto.Message) bool {
+	if _, code := statusOf(m); f.Status != "" && strings.ToLower(code) != f.Status {
+		return false
+	}
+	var text strings.Builder
+	spoken := f.Language == ""
+	catalog.SearchValues(m, func(value catalog.SearchValue) {
+		switch said := value.Value.Interface().(type) {
+		case string:
+			spoken = spoken || value.Facet == "languages" && said == f.Language
+			text.WriteString(strings.ToLower(said) + " ")
+		case protoreflect.Message:
+			if t, ok := said.Interface().(*registryv1.LocalizedText); ok {
+				text.WriteString(strings.ToLower(t.GetIt()) + " ")
+			}
+		}
+	})
+	for word := range strings.FieldsSeq(strings.ToLower(f.Words)) {
+		if !strings.Contains(text.String(), word) {
+			return false
+		}
+	}
+	return spoken
 }
 
 // overdue tells whether a record must be verified again.
@@ -307,17 +382,23 @@ func (s *Shelf) row(v *workbench.Visit, m proto.Message) row {
 	if !one.Deleted && one.Visibility == registryv1.Visibility_PUBLIC {
 		one.Public = record.Path(r.Name())
 	}
+	one.StatusList, one.Status = statusOf(m)
+	return one
+}
+
+// statusOf a record: the list with its words, and its code; empty: it has none.
+func statusOf(m proto.Message) (list, code string) {
 	switch m := m.(type) {
 	case *registryv1.Plan:
-		one.StatusList, one.Status = "plan_states", m.GetState().String()
+		return "plan_states", m.GetState().String()
 	case *registryv1.Action:
-		one.StatusList, one.Status = "action_states", m.GetState().String()
+		return "action_states", m.GetState().String()
 	case interface{ GetStatus() *registryv1.Status }:
 		if state := m.GetStatus().GetState(); state != 0 {
-			one.StatusList, one.Status = "statuses", state.String()
+			return "statuses", state.String()
 		}
 	}
-	return one
+	return "", ""
 }
 
 // act does what a button of a list says, and returns the name of what was done.
