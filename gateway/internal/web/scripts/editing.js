@@ -2,7 +2,8 @@
 // Without scripts the form's buttons do the same.
 import { index, wordsOf } from "./gulpease/gulpease.js";
 
-const after = 2500;
+// How long after the last key the draft is kept, and how long a button waits for that, in milliseconds.
+const after = 2500, patience = 4000;
 const form = document.querySelector("form[data-save]");
 const tick = document.querySelector("[data-tick]");
 if (form) edit(form);
@@ -33,7 +34,7 @@ function edit(form) {
   const fields = () => [...new FormData(form)].filter(([, value]) => typeof value === "string");
   const store = (value) => { try { if (value) sessionStorage.setItem(key, JSON.stringify(value)); else sessionStorage.removeItem(key); } catch { /* forbidden or full */ } };
   const stored = () => { try { return JSON.parse(sessionStorage.getItem(key)); } catch { return null; } };
-  let timer, running, changes = 0;
+  let timer, running = null, ending, changes = 0;
 
   const say = (text) => { if (status) status.textContent = text; };
   const missing = (items) => {
@@ -52,12 +53,15 @@ function edit(form) {
     }
   };
 
-  async function save() {
-    if (running) { timer = setTimeout(save, after); return; }
-    running = true;
+  function save() {
+    if (running) timer = setTimeout(save, after);
+    else running = send().finally(() => { running = null; });
+  }
+  async function send() {
     const seen = changes;
+    ending = new AbortController();
     try {
-      const answer = await fetch(form.dataset.save, { method: "POST", body: new URLSearchParams(fields()), signal: AbortSignal.timeout(15000) });
+      const answer = await fetch(form.dataset.save, { method: "POST", body: new URLSearchParams(fields()), signal: AbortSignal.any([ending.signal, AbortSignal.timeout(15000)]) });
       if (!answer.ok || !answer.headers.get("Content-Type")?.startsWith("application/json")) throw new Error(String(answer.status));
       const said = await answer.json();
       etag().value = said.etag;
@@ -66,8 +70,6 @@ function edit(form) {
       say(said.saved);
     } catch {
       say(status.dataset.failed); // the copy of this browser stays
-    } finally {
-      running = false;
     }
   }
   const changed = () => {
@@ -126,6 +128,14 @@ function edit(form) {
 
   form.addEventListener("input", changed);
   form.addEventListener("click", rows);
-  form.addEventListener("submit", () => clearTimeout(timer));
+  form.addEventListener("submit", (event) => {
+    clearTimeout(timer);
+    if (!running) return;
+    event.preventDefault(); // what is being kept changes the draft first, or the two would clash
+    const pressed = event.submitter;
+    const given = ending;
+    setTimeout(() => given.abort(), patience);
+    running.finally(() => setTimeout(() => form.requestSubmit(pressed)));
+  });
   measure(form);
 }
