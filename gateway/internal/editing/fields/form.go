@@ -318,17 +318,7 @@ func (f *Form) group(c *Control, md protoreflect.MessageDescriptor) {
 		inside.Open = f.values.Get(path+"."+string(one.Name())) == fd.JSONName() || f.troubled(path+"."+fd.JSONName())
 		c.Controls = append(c.Controls, inside)
 	}
-	c.Open = f.filled(path+".") || f.below(path) || f.troubled(path)
-}
-
-// below tells whether anything is typed below a path.
-func (f *Form) below(path string) bool {
-	for name, values := range f.values {
-		if strings.HasPrefix(name, path+".") && len(values) > 0 && values[0] != "" {
-			return true
-		}
-	}
-	return false
+	c.Open = c.Required || f.filled(path) || f.troubled(path)
 }
 
 // alternatives is the choice among the cases of a oneof.
