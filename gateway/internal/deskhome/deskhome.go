@@ -17,12 +17,14 @@ import (
 	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/workbench"
+	"cidsistem.example/proto/apierror"
 	"cidsistem.example/proto/gen/adminv1"
 	"cidsistem.example/proto/gen/annotationsv1"
 	"cidsistem.example/proto/gen/deskv1"
 	"cidsistem.example/proto/gen/editorialv1"
 	"cidsistem.example/proto/gen/exchangev1"
 	"cidsistem.example/proto/gen/federationv1"
+	"cidsistem.example/proto/gen/registryv1"
 )
 
 //go:embed templates/*.html
@@ -99,8 +101,9 @@ type pile struct {
 	// Late tells that something of it is.
 	Late  bool
 	Items []item
-	// Why it could not be read; empty: it was.
-	Why string
+	// Why it could not be read; empty: it was. Elsewhere: the server behind the gateway does not do it.
+	Why       string
+	Elsewhere bool
 }
 
 // An item is one thing that waits.
@@ -117,9 +120,9 @@ type item struct {
 type part struct {
 	id, path string
 	roles    []annotationsv1.Role
-	// local: it is of the person's comune, and there is none without.
-	local bool
-	read  func(context.Context, *workbench.Visit, *pile) error
+	// local: it is of the person's comune, and there is none without; whole: it is not for those who keep the cards of one body.
+	local, whole bool
+	read         func(context.Context, *workbench.Visit, *pile) error
 }
 
 // parts of the page, in the order in which they are shown.
@@ -131,23 +134,24 @@ func (h *Home) parts() []part {
 	type roles = []annotationsv1.Role
 	root := workbench.Root
 	return []part{
-		{"requests", root + "sportello/", roles{desk}, true, h.waitingRequests},
-		{"review", root + "bozze/?stato=in_review", roles{publisher, planner}, true, h.draftsToReview},
-		{"own", root + "bozze/?mie=1", roles{editor, publisher, planner}, true, h.ownDrafts},
-		{"due", root + "verifiche/", roles{editor, publisher, planner}, true, h.dueRecords},
-		{"corrections", root + "correzioni/", roles{editor, publisher}, true, h.openCorrections},
-		{"plans", root + "schede/?tipo=actions", roles{planner}, true, h.latePlans},
-		{"duplicates", root + "doppioni/", roles{editor, publisher}, true, h.pairs},
-		{"imports", root + "importazioni/", roles{editor, publisher}, true, h.unfinishedImports},
-		{"messages", root + "amministrazione/messaggi", roles{administrator}, false, h.unsentMessages},
-		{"backups", root + "amministrazione/copie", roles{administrator}, false, h.lastBackup},
-		{"network", root + "amministrazione/rete", roles{administrator}, false, h.awayNodes},
+		{"requests", root + "sportello/", roles{desk}, true, false, h.waitingRequests},
+		{"review", root + "bozze/?stato=in_review", roles{publisher, planner}, true, false, h.draftsToReview},
+		{"own", root + "bozze/?mie=1", roles{editor, publisher, planner}, true, false, h.ownDrafts},
+		{"due", root + "verifiche/", roles{editor, publisher, planner}, true, false, h.dueRecords},
+		{"corrections", root + "correzioni/", roles{editor, publisher}, true, false, h.openCorrections},
+		{"plans", root + "schede/?tipo=actions", roles{planner}, true, false, h.latePlans},
+		{"duplicates", root + "doppioni/", roles{editor, publisher}, true, false, h.pairs},
+		{"imports", root + "importazioni/", roles{editor, publisher}, true, true, h.unfinishedImports},
+		{"messages", root + "amministrazione/messaggi", roles{administrator}, false, false, h.unsentMessages},
+		{"backups", root + "amministrazione/copie", roles{administrator}, false, false, h.lastBackup},
+		{"network", root + "amministrazione/rete", roles{administrator}, false, false, h.awayNodes},
 	}
 }
 
 type homePage struct {
-	// Waiting are piles with something in them, Unread those that could not be read, Clear those with nothing to do.
-	Waiting, Unread, Clear []pile
+	// Waiting are piles with something in them, Unread those that could not be read, Clear those with nothing to do, Elsewhere those
+	// that another portal has.
+	Waiting, Unread, Clear, Elsewhere []pile
 	// Idle: the person has no role that anything waits for.
 	Idle  bool
 	Means []editorialv1.VerificationMeans
@@ -171,6 +175,8 @@ func (h *Home) home(v *workbench.Visit) (*site.Page, error) {
 	data := homePage{Means: means}
 	for _, p := range h.read(v) {
 		switch {
+		case p.Elsewhere:
+			data.Elsewhere = append(data.Elsewhere, p)
 		case p.Why != "":
 			data.Unread = append(data.Unread, p)
 		case len(p.Items) > 0:
@@ -179,7 +185,7 @@ func (h *Home) home(v *workbench.Visit) (*site.Page, error) {
 			data.Clear = append(data.Clear, p)
 		}
 	}
-	data.Idle = len(data.Waiting)+len(data.Unread)+len(data.Clear) == 0
+	data.Idle = len(data.Waiting)+len(data.Unread)+len(data.Clear)+len(data.Elsewhere) == 0
 	return &site.Page{Template: "home", Title: v.Say("lavoro.nav.home"), Data: data}, nil
 }
 
@@ -188,7 +194,7 @@ func (h *Home) home(v *workbench.Visit) (*site.Page, error) {
 func (h *Home) read(v *workbench.Visit) []pile {
 	var mine []part
 	for _, p := range h.parts() {
-		if v.Has(p.roles...) && (v.Comune != "" || !p.local) {
+		if v.Has(p.roles...) && (v.Comune != "" || !p.local) && (!p.whole || v.Over(p.roles...)) {
 			mine = append(mine, p)
 		}
 	}
@@ -200,7 +206,7 @@ func (h *Home) read(v *workbench.Visit) []pile {
 		group.Go(func() {
 			piles[i] = pile{ID: p.id, Path: p.path}
 			if err := p.read(ctx, v, &piles[i]); err != nil {
-				piles[i] = pile{ID: p.id, Path: p.path, Why: why(v, err)}
+				piles[i] = pile{ID: p.id, Path: p.path, Why: why(v, err), Elsewhere: elsewhere(err)}
 			}
 		})
 	}
@@ -215,10 +221,13 @@ func why(v *workbench.Visit, err error) string {
 		return v.Say("deskhome.away")
 	case codes.PermissionDenied:
 		return v.Say("deskhome.denied")
-	case codes.Unimplemented:
-		return v.Say("deskhome.elsewhere")
 	}
 	return v.Explain(err)
+}
+
+// elsewhere tells whether the server does not do what was asked of it at all: that of an ufficio comune has nothing that is local.
+func elsewhere(err error) bool {
+	return status.Code(err) == codes.Unimplemented || apierror.Reason(err) == registryv1.ErrorReason_NOT_SUPPORTED_HERE
 }
 
 // do does what a button says.

@@ -190,7 +190,7 @@ func TestWhatWaits(t *testing.T) {
 			[]string{"Da tanto", "Richieste", "Messaggi"},
 		},
 		{"a part that is away", []annotationsv1.Role{editor}, []string{"Mensa", "Correzioni proposte", "Il nodo non ha risposto in tempo"}, nil},
-		{"a part that is not there", []annotationsv1.Role{editor}, []string{"Mensa", "Importazioni da finire", "Qui questo lavoro non si fa"}, nil},
+		{"a part that is not there", []annotationsv1.Role{editor}, []string{"Mensa", "Qui non si fa", "apri il portale del tuo comune", "Importazioni da finire"}, nil},
 		{"a part with nothing", []annotationsv1.Role{editor}, []string{"In pari", "Forse doppioni"}, nil},
 		{"publisher: what waits longest first", []annotationsv1.Role{publisher}, []string{"Bozze da rivedere", "2", "Da tanto", "da 3 mesi", "Da poco", "da ieri"}, nil},
 		{

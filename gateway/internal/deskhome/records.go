@@ -160,7 +160,8 @@ func stateOf(v *workbench.Visit, state string) string {
 // walked is how many pages of 1,000 plans and actions are looked at.
 const walked = 2
 
-// latePlans are plans and actions that should be over, or must be verified again, the one that is late for longest first.
+// latePlans are plans and actions that should be over, the one that is late for longest first. Those that must be verified again are
+// among the records that are due.
 func (h *Home) latePlans(ctx context.Context, v *workbench.Visit, p *pile) error {
 	type late struct {
 		item
@@ -171,13 +172,11 @@ func (h *Home) latePlans(ctx context.Context, v *workbench.Visit, p *pile) error
 	look := func(m proto.Message) {
 		r := catalog.RecordOf(m)
 		one := late{item: item{Title: r.Title(), Path: recordPath(r.Name()), Note: v.Say("kinds." + r.Kind().Collection), Late: true}}
-		if end, over := endOf(m); over && end.Before(now) {
-			one.since, one.When = end, v.Say("deskhome.shouldBeOver", "When", h.days(v, end))
-		} else if due := r.Provenance().GetVerifyByTime(); due != nil && due.AsTime().Before(now) {
-			one.since, one.When = due.AsTime(), h.overdue(v, due.AsTime())
-		} else {
+		end, goesOn := endOf(m)
+		if !goesOn || !end.Before(now) {
 			return
 		}
+		one.since, one.When = end, v.Say("deskhome.shouldBeOver", "When", h.days(v, end))
 		all = append(all, one)
 	}
 	for collection, parent := range map[string]string{"plans": v.Comune, "actions": v.Comune + "/plans/" + catalog.Wildcard} {
