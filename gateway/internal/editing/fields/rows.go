@@ -8,10 +8,16 @@ import (
 	"strings"
 )
 
+// longestName is how many bytes the path of a field of the contract never has.
+const longestName = 300
+
 // rowsOf finds the numbers of the rows of every list that a form has, in order.
 func rowsOf(v url.Values) map[string][]int {
 	lists := map[string][]int{}
 	for name := range v {
+		if len(name) > longestName {
+			continue
+		}
 		for at := 0; ; {
 			open := strings.IndexByte(name[at:], '[')
 			if open < 0 {

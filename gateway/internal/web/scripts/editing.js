@@ -5,12 +5,7 @@ import { index, wordsOf } from "./gulpease/gulpease.js";
 // How long after the last key the draft is kept, and how long a button waits for that, in milliseconds.
 const after = 2500, patience = 4000;
 const form = document.querySelector("form[data-save]");
-const tick = document.querySelector("[data-tick]");
 if (form) edit(form);
-if (tick) {
-  tick.hidden = false;
-  tick.addEventListener("click", () => tick.closest("form").querySelectorAll("tbody input[type=checkbox]:not(:disabled)").forEach((box) => { box.checked = true; }));
-}
 
 function measure(scope) {
   for (const area of scope.querySelectorAll("[data-gulpease]")) {
