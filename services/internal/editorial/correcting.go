@@ -104,6 +104,14 @@ func (o *Office) propose(r store.Reader, w *writer, stamp store.Stamp, id string
 		return nil, apierror.New(registryv1.ErrorReason_TOO_MANY_REQUESTS, "there is no room for more corrections; some go every day", apierror.RetryAfter(24*time.Hour))
 	}
 	of := catalog.RecordOf(record)
+	name, err := catalog.ParseName(of.Name())
+	if err != nil {
+		return nil, err
+	}
+	whole, err := r.Get(name)
+	if err != nil {
+		return nil, err
+	}
 	made := &editorialv1.Correction{
 		Name: o.parent + "/corrections/" + id, Record: of.Name(), Title: of.Title(), Note: strings.TrimSpace(asked.GetNote()),
 		Contact: strings.TrimSpace(asked.GetContact()), State: editorialv1.Correction_OPEN, Origin: origin,
@@ -115,7 +123,7 @@ func (o *Office) propose(r store.Reader, w *writer, stamp store.Stamp, id string
 				return nil, apierror.Invalid(fmt.Sprintf("correction.changes[%d].field", i), err.Error())
 			}
 		}
-		made.Changes = append(made.Changes, &editorialv1.Correction_Change{Field: change.GetField(), Current: change.GetCurrent(), Proposed: change.GetProposed()})
+		made.Changes = append(made.Changes, &editorialv1.Correction_Change{Field: inWhole(change.GetField(), record, whole), Current: change.GetCurrent(), Proposed: change.GetProposed()})
 	}
 	if proto.Size(made) > mostCorrection {
 		return nil, apierror.New(registryv1.ErrorReason_TOO_LARGE, "the correction is too long", apierror.With("limit_bytes", fmt.Sprint(mostCorrection)))

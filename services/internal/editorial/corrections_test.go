@@ -105,6 +105,24 @@ func TestCorrectionIsTakenOver(t *testing.T) {
 	n.sound()
 }
 
+// The public sees some of the contacts: what they propose is about those.
+func TestCorrectionOfWhatIsSeen(t *testing.T) {
+	n := start(t)
+	made := n.service("trasporto", func(s *registryv1.Service) {
+		inside := phone("0923 000000")
+		inside.Visibility = registryv1.Visibility_LOCAL
+		s.Contacts = []*registryv1.ContactPoint{inside, phone("0923 111111"), phone("0923 222222")}
+	})
+	one := got(n.propose(made.GetName(), change("contacts[1].value", "0923 333333")))(t)
+	if field := one.GetChanges(); len(field) > 0 {
+		t.Errorf("told who proposed: %v", field)
+	}
+	read := got(n.corrections.GetCorrection(n.anna(), &editorialv1.GetCorrectionRequest{Name: one.GetName()}))(t)
+	if field := read.GetChanges()[0].GetField(); field != "contacts[2].value" {
+		t.Errorf("the second that is seen is %s", field)
+	}
+}
+
 func TestWhatCannotBeCorrected(t *testing.T) {
 	n := start(t)
 	n.organization("aias")

@@ -54,6 +54,42 @@ func parsePath(kind *catalog.Kind, path string) ([]part, error) {
 	return parts, nil
 }
 
+// inWhole turns a path into what somebody sees of a record into the path of the
+// same in the whole record: of its contacts they see only some, so that the
+// places differ.
+func inWhole(path string, seen, whole proto.Message) string {
+	first, rest, _ := strings.Cut(path, ".")
+	match := partForm.FindStringSubmatch(first)
+	if match == nil || match[2] == "" {
+		return path
+	}
+	fd := seen.ProtoReflect().Descriptor().Fields().ByJSONName(match[1])
+	if fd == nil || !fd.IsList() {
+		return path
+	}
+	some, all := seen.ProtoReflect().Get(fd).List(), whole.ProtoReflect().Get(fd).List()
+	place, _ := strconv.Atoi(match[2])
+	if some.Len() == all.Len() || place >= some.Len() {
+		return path
+	}
+	at := 0
+	for i := range place + 1 { // what is seen is there in the same order
+		for ; at < all.Len() && !all.Get(at).Equal(some.Get(i)); at++ {
+		}
+		if i < place {
+			at++
+		}
+	}
+	if at >= all.Len() {
+		return path
+	}
+	path = fmt.Sprintf("%s[%d]", match[1], at)
+	if rest != "" {
+		path += "." + rest
+	}
+	return path
+}
+
 // localizedText is the message in which texts of a record stand.
 var localizedText = (&registryv1.LocalizedText{}).ProtoReflect().Descriptor().FullName()
 

@@ -58,6 +58,10 @@ func filled(cells []string) (n int) {
 	return n
 }
 
+// valueWeight is what a cell that looks like data takes from a line's score as a
+// heading.
+const valueWeight = 40
+
 // guessHeading finds the line of the (last) heading, from 1; 0: there is none.
 // The rows are the first of the table.
 func guessHeading(rows []tables.Row, collection string) int64 {
@@ -65,7 +69,11 @@ func guessHeading(rows []tables.Row, collection string) int64 {
 	for i, row := range rows {
 		score := 0
 		for _, cell := range row.Cells {
-			if cell != "" && len(cell) < 80 {
+			switch {
+			case cell == "":
+			case len(cell) >= 80 || strings.ContainsAny(cell, "0123456789@"):
+				score -= valueWeight // data, in which a heading's words may occur too
+			default:
 				score += bestHeading(cell, collection)
 			}
 		}
