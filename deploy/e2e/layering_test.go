@@ -96,8 +96,9 @@ var rules = []rule{
 		imported: "google.golang.org/protobuf/encoding/protojson", only: []string{
 			root + "gateway", root + "services/cidctl", root + "deploy", root + "proto/tools",
 			root + "services/internal/desk", root + "services/internal/mail", root + "services/internal/editorial",
+			root + "services/internal/exporting", root + "services/internal/importing",
 		},
-		because: "servers speak protobuf; JSON is for the edge, for people who propose and compare values, and for what persons get of their data",
+		because: "servers speak protobuf; JSON is for the edge, for files, for people who propose and compare values, and for what persons get of their data",
 	},
 	{
 		imported: "testing", only: []string{root + "services/federationtest", root + "services/platform/identity/identitytest", root + "gateway/internal/portaltest", "testing"},

@@ -142,12 +142,11 @@ func (a *Administration) person(v *workbench.Visit) (*site.Page, error) {
 		return a.showPerson(v, personPage{Account: account, Path: path}), nil
 	}
 	act := sent.Values.Get(buttonAct)
-	state := account.GetState()
 	switch act {
 	case "invita":
 		return a.invite(v, account, sent.Values.Get(fieldFactors) != "")
 	case "blocca", "sblocca":
-		state = map[string]identityv1.Account_State{"blocca": identityv1.Account_SUSPENDED, "sblocca": identityv1.Account_ACTIVE}[act]
+		state := map[string]identityv1.Account_State{"blocca": identityv1.Account_SUSPENDED, "sblocca": identityv1.Account_ACTIVE}[act]
 		_, err = a.accounts.UpdateAccount(ctx, &identityv1.UpdateAccountRequest{
 			Account: &identityv1.Account{Name: name, State: state, Etag: sent.Values.Get(fieldEtag)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"state"}},
 		})

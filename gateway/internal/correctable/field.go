@@ -54,8 +54,10 @@ func (f Field) ID(prefix string) string {
 	return prefix + "nuovo-" + strings.NewReplacer("[", "-", "]", "", ".", "-", topicMark, "").Replace(f.Key)
 }
 
-// Names of the form's fields: what the person saw, and what was typed.
-func (f Field) SeenName(prefix string) string  { return prefix + seenName + f.Key }
+// SeenName is that of the form's field with what the person saw.
+func (f Field) SeenName(prefix string) string { return prefix + seenName + f.Key }
+
+// TypedName is that of the form's field with what the person typed.
 func (f Field) TypedName(prefix string) string { return prefix + typedName + f.Key }
 
 // Changed tells whether something else than the record's value was typed.

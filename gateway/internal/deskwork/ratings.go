@@ -75,7 +75,7 @@ func (d *Desk) ratings(v *workbench.Visit) (*site.Page, error) {
 		}
 	}
 	if data.Given > 0 {
-		data.Mean = hundredths(int32(100 * sum / data.Given)) //nolint:gosec // from 100 to 500
+		data.Mean = hundredths(int32(100 * sum / data.Given))
 	}
 	slices.SortStableFunc(data.Answered, func(a, b item) int { return cmp.Compare(a.GetRating().GetScore(), b.GetRating().GetScore()) })
 	if len(data.Answered) > listed {

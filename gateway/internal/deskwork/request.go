@@ -216,7 +216,7 @@ func (d *Desk) register(ctx context.Context, v *workbench.Visit, name string, t 
 	}
 	_, err = d.requests.RegisterRequest(ctx, &deskv1.RegisterRequestRequest{Name: name, Registration: &deskv1.Registration{
 		ProtocolNumber: t.Number, ResponsibleOffice: t.Office, TermDays: int32(term),
-		Date: &registryv1.PartialDate{Year: int32(day.Year()), Month: int32(day.Month()), Day: int32(day.Day())}, //nolint:gosec // of a date
+		Date: &registryv1.PartialDate{Year: int32(day.Year()), Month: int32(day.Month()), Day: int32(day.Day())},
 	}})
 	return err
 }

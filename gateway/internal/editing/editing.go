@@ -67,9 +67,6 @@ func New(s *site.Site, conn grpc.ClientConnInterface, bench *workbench.Bench, pu
 // writers may change records of some kind.
 var writers = []annotationsv1.Role{annotationsv1.Role_EDITOR, annotationsv1.Role_PUBLISHER, annotationsv1.Role_PLANNER}
 
-// publishers decide who sees records of some kind.
-var publishers = []annotationsv1.Role{annotationsv1.Role_PUBLISHER, annotationsv1.Role_PLANNER}
-
 // Mount lets a mux answer with the pages.
 func (e *Editing) Mount(handle func(string, http.Handler)) {
 	page := func(h workbench.Handler) http.Handler { return e.bench.Page(e.pages, h, writers...) }

@@ -302,9 +302,8 @@ func TestADraftIsPutUponTheRecordOfToday(t *testing.T) {
 
 func TestTranslations(t *testing.T) {
 	p, o := start(t, nil)
-	answer := p.Get(page + "/traduzioni?lingua=fr")
 	values := url.Values{"_etag": {"e0"}, "title": {"La navette"}}
-	if answer = p.Post(page+"/traduzioni?lingua=fr", values.Encode()); answer.Status != http.StatusOK {
+	if answer := p.Post(page+"/traduzioni?lingua=fr", values.Encode()); answer.Status != http.StatusOK {
 		t.Fatalf("%d %s", answer.Status, answer.Text())
 	}
 	if got := o.says(t).GetTitle().GetTranslations()["fr"]; got.GetText() != "La navette" || got.GetSourceDigest() == "" || got.GetReviewTime() == nil {
@@ -314,11 +313,11 @@ func TestTranslations(t *testing.T) {
 	values.Set("title.it", "Il pulmino")
 	values.Set("_fai", "salva")
 	p.Post(page, values.Encode())
-	if answer = p.Get(page + "/traduzioni?lingua=fr"); !strings.Contains(answer.Text(), "L'italiano è cambiato") {
+	if answer := p.Get(page + "/traduzioni?lingua=fr"); !strings.Contains(answer.Text(), "L'italiano è cambiato") {
 		t.Error("an old translation is not marked")
 	}
 	p.Post(page+"/traduzioni?lingua=fr", url.Values{"title": {"La navette"}, "_vale.title": {"1"}}.Encode())
-	if answer = p.Get(page + "/traduzioni?lingua=fr"); strings.Contains(answer.Text(), "L'italiano è cambiato") {
+	if answer := p.Get(page + "/traduzioni?lingua=fr"); strings.Contains(answer.Text(), "L'italiano è cambiato") {
 		t.Error("a translation that still fits is marked")
 	}
 }

@@ -254,7 +254,7 @@ func TestDueByBodyAndPage(t *testing.T) {
 	p, o := start(t)
 	text := p.Get(due + "?vista=enti").Text()
 	at := func(what string) int { return strings.Index(text, what) }
-	if !(at("Manda un link all'ente") < at("services/a") && at("services/a") < at("organizations/anffas") && at("organizations/anffas") < at("Schede del comune")) {
+	if !slices.IsSorted([]int{at("Manda un link all'ente"), at("services/a"), at("organizations/anffas"), at("Schede del comune")}) {
 		t.Errorf("not by body: %s", text)
 	}
 	o.set(func() {

@@ -282,9 +282,7 @@ func (s recordServer) undoOne(r store.Reader, change *records.Change, caller *po
 		return result, nil
 	}
 	mask := &fieldmaskpb.FieldMask{}
-	for _, path := range version.Change.GetFields() {
-		mask.Paths = append(mask.Paths, path)
-	}
+	mask.Paths = append(mask.Paths, version.Change.GetFields()...)
 	if mask, err = standard.MaskOf(name.Kind, mask); err != nil {
 		return nil, err
 	}

@@ -153,7 +153,7 @@ func TestAMailServerThatIsDownIsTriedAgainForThreeDays(t *testing.T) {
 		t.Errorf("the mail server took %d messages", got)
 	}
 	// Somebody says that it shall be sent all the same.
-	m = serve(t, address, nil, false)
+	serve(t, address, nil, false)
 	_, err = o.RetryMessage(t.Context(), &adminv1.RetryMessageRequest{Name: third})
 	must(t, err)
 	must(t, o.SendDue(soon(t)))

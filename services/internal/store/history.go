@@ -233,13 +233,11 @@ func (r Reader) History(name catalog.Name, before int64, limit int) (changes []*
 		before = math.MaxInt64
 	}
 	c := r.tx.Bucket(bucketHistory).Cursor()
-	k, v := c.Seek(historyKey(key, before))
-	if k == nil {
-		k, v = c.Last()
-	} else {
-		k, v = c.Prev()
+	step := c.Prev
+	if k, _ := c.Seek(historyKey(key, before)); k == nil {
+		step = c.Last
 	}
-	for ; k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
+	for k, v := step(); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
 		if len(changes) == limit {
 			return changes, true, nil
 		}

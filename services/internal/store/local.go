@@ -64,13 +64,11 @@ func (r Reader) LocalEntriesDown(area, before string) iter.Seq2[LocalKey, []byte
 			end[len(end)-1]++ // after every key of the area
 		}
 		c := r.tx.Bucket(bucketLocal).Cursor()
-		k, v := c.Seek(end)
-		if k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
+		step := c.Prev
+		if k, _ := c.Seek(end); k == nil {
+			step = c.Last
 		}
-		for ; k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
+		for k, v := step(); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
 			if !yield(LocalKey{Area: area, ID: string(k[len(prefix):])}, bytes.Clone(v)) {
 				return
 			}

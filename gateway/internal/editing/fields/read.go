@@ -167,7 +167,7 @@ func (r *reader) value(path string, fd protoreflect.FieldDescriptor, make func()
 		value := make()
 		return value, r.moment(path, value.Message().Interface().(*timestamppb.Timestamp))
 	case area:
-		return protoreflect.ValueOfString(typed), strings.TrimSpace(typed) != "" && !(fd.IsList() && typed == rowMark)
+		return protoreflect.ValueOfString(typed), strings.TrimSpace(typed) != "" && (!fd.IsList() || typed != rowMark)
 	}
 	if typed = strings.TrimSpace(typed); typed == "" {
 		return none, false

@@ -47,7 +47,7 @@ func (m maker) fill(message protoreflect.Message) {
 		case fd.IsList():
 			for range m.IntN(4) {
 				value, ok := m.value(fd, message.Mutable(fd).List().NewElement)
-				if ok && !(fd.Enum() != nil && has(message.Get(fd).List(), value)) { // no list names a value twice
+				if ok && (fd.Enum() == nil || !has(message.Get(fd).List(), value)) { // no list names a value twice
 					message.Mutable(fd).List().Append(value)
 				}
 			}
