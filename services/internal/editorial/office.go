@@ -77,7 +77,8 @@ type Office struct {
 	// proposals and codes slow down the public.
 	proposals, codes *flood.Gate
 
-	mu sync.Mutex
+	// tidying lets one look around at a time, so that who asks finds it done.
+	tidying sync.Mutex
 	// looked is when the office last looked around.
 	looked time.Time
 }
@@ -208,6 +209,8 @@ type Tidied struct {
 // expire, reminds organisations, and erases what is old. The node's upkeep calls
 // it every minute.
 func (o *Office) Tidy(ctx context.Context) (Tidied, error) {
+	o.tidying.Lock()
+	defer o.tidying.Unlock()
 	var done Tidied
 	if err := o.runDue(ctx, &done); err != nil {
 		return done, fmt.Errorf("editorial office: %w", err)

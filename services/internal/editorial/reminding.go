@@ -23,10 +23,8 @@ const (
 	lookEvery = time.Hour
 )
 
-// looks tells whether it is time to look around again.
+// looks tells whether it is time to look around again. The caller is tidying.
 func (o *Office) looks() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	now := o.store.Now()
 	if now.Sub(o.looked) < lookEvery {
 		return false
