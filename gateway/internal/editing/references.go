@@ -181,6 +181,12 @@ type saidPart struct {
 	Leaves []fields.Leaf
 }
 
+// foldedFrom is from how many lines on what a field says is folded away.
+const foldedFrom = 6
+
+// Long tells whether the field is folded away.
+func (p saidPart) Long() bool { return len(p.Leaves) >= foldedFrom }
+
 // said is what a record says, field by field, with the titles of what it leads to.
 func (e *Editing) said(ctx context.Context, v *workbench.Visit, m proto.Message) []saidPart {
 	var parts []saidPart
