@@ -49,6 +49,8 @@ type Site struct {
 	logger   *slog.Logger
 	comuni   *comuni
 	errors   *Section
+	// frames by language, parsed when the language is asked for first.
+	frames map[wording.Language]func() (*template.Template, error)
 }
 
 // New makes a site over a connection to the server behind the gateway.
@@ -62,6 +64,12 @@ func New(identity Identity, upstream grpc.ClientConnInterface, logger *slog.Logg
 		return nil, err
 	}
 	s := &Site{identity: identity, files: assets, words: words, logger: logger, comuni: newComuni(upstream)}
+	s.frames = map[wording.Language]func() (*template.Template, error){}
+	for _, l := range wording.Languages() {
+		s.frames[l] = sync.OnceValues(func() (*template.Template, error) {
+			return template.New("").Funcs(s.functions(l)).ParseFS(files, "templates/_*.html")
+		})
+	}
 	if s.errors, err = s.Section(files, "templates"); err != nil {
 		return nil, err
 	}
@@ -71,8 +79,8 @@ func New(identity Identity, upstream grpc.ClientConnInterface, logger *slog.Logg
 // A Section is the pages of one package.
 type Section struct {
 	site *Site
-	// pages of each language by name, parsed when the language is asked for first.
-	pages map[wording.Language]func() (map[string]*template.Template, error)
+	// pages by language and name, each parsed when it is asked for first.
+	pages map[wording.Language]map[string]func() (*template.Template, error)
 }
 
 // Section takes the pages in a folder, each inside the frame, for each language: their words are bound to it. A page's file
@@ -82,44 +90,59 @@ func (s *Site) Section(from fs.FS, folder string) (*Section, error) {
 	if err != nil {
 		return nil, err
 	}
-	section := &Section{site: s, pages: map[wording.Language]func() (map[string]*template.Template, error){}}
-	for _, l := range wording.Languages() {
-		section.pages[l] = sync.OnceValues(func() (map[string]*template.Template, error) { return s.parse(l, from, names) })
-	}
-	// What parses in one language parses in all: only the words differ.
-	_, err = section.pages[wording.Italian]()
-	return section, err
-}
-
-// parse makes the pages of a language.
-func (s *Site) parse(l wording.Language, from fs.FS, names []string) (map[string]*template.Template, error) {
-	shared, err := template.New("").Funcs(s.functions(l)).ParseFS(files, "templates/_*.html")
-	if err != nil {
-		return nil, fmt.Errorf("frame: %w", err)
-	}
-	pages := map[string]*template.Template{}
+	var parts []string
 	for _, name := range names {
 		if strings.HasPrefix(path.Base(name), "_") {
-			if _, err := shared.ParseFS(from, name); err != nil {
-				return nil, fmt.Errorf("page: %w", err)
+			parts = append(parts, name)
+		}
+	}
+	section := &Section{site: s, pages: map[wording.Language]map[string]func() (*template.Template, error){}}
+	for _, l := range wording.Languages() {
+		shared := sync.OnceValues(func() (*template.Template, error) { return s.inFrame(l, from, parts) })
+		section.pages[l] = map[string]func() (*template.Template, error){}
+		for _, name := range names {
+			if base := path.Base(name); !strings.HasPrefix(base, "_") {
+				section.pages[l][strings.TrimSuffix(base, ".html")] = sync.OnceValues(func() (*template.Template, error) { return parse(shared, from, name) })
 			}
 		}
 	}
-	for _, name := range names {
-		base := path.Base(name)
-		if strings.HasPrefix(base, "_") {
-			continue
-		}
-		page, err := shared.Clone()
-		if err == nil {
-			page, err = page.ParseFS(from, name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("page: %w", err)
-		}
-		pages[strings.TrimSuffix(base, ".html")] = page
+	// What parses in one language parses in all, only the words differ; and by itself as inside the frame.
+	if _, err := template.New("").Funcs(s.functions(wording.Italian)).ParseFS(from, names...); err != nil && len(names) > 0 {
+		return nil, fmt.Errorf("page: %w", err)
 	}
-	return pages, nil
+	return section, nil
+}
+
+// inFrame is the frame in a language with the parts of a section.
+func (s *Site) inFrame(l wording.Language, from fs.FS, parts []string) (*template.Template, error) {
+	frame, err := s.frames[l]()
+	if err != nil {
+		return nil, err
+	}
+	shared, err := frame.Clone()
+	if err == nil && len(parts) > 0 {
+		shared, err = shared.ParseFS(from, parts...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("parts of pages: %w", err)
+	}
+	return shared, nil
+}
+
+// parse makes a page out of what it shares with others.
+func parse(shared func() (*template.Template, error), from fs.FS, name string) (*template.Template, error) {
+	common, err := shared()
+	if err != nil {
+		return nil, err
+	}
+	page, err := common.Clone()
+	if err == nil {
+		page, err = page.ParseFS(from, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("page: %w", err)
+	}
+	return page, nil
 }
 
 // A Page is what a handler shows.
@@ -248,14 +271,14 @@ func (s *Site) answer(w http.ResponseWriter, r *Request, section *Section, page 
 	if page.Section != nil {
 		section = page.Section
 	}
-	pages, err := section.pages[r.Language]()
-	if err != nil {
-		edge.Broken(w, r.Request, err)
-		return
-	}
-	template, ok := pages[page.Template]
+	parsed, ok := section.pages[r.Language][page.Template]
 	if !ok {
 		edge.Broken(w, r.Request, fmt.Errorf("page %s: there is no such template", page.Template))
+		return
+	}
+	template, err := parsed()
+	if err != nil {
+		edge.Broken(w, r.Request, err)
 		return
 	}
 	if err := template.ExecuteTemplate(&body, "frame", s.view(r, page)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"go.yaml.in/yaml/v3"
@@ -50,7 +51,9 @@ type Words struct {
 }
 
 // Load reads the words.
-func Load() (*Words, error) {
+func Load() (*Words, error) { return load() }
+
+var load = sync.OnceValues(func() (*Words, error) {
 	bundle := i18n.NewBundle(language.Italian)
 	bundle.RegisterUnmarshalFunc("yaml", yaml.Unmarshal)
 	w := &Words{plain: map[Language]map[string]string{}, bound: map[Language]*i18n.Localizer{}}
@@ -81,7 +84,7 @@ func Load() (*Words, error) {
 		w.bound[l] = i18n.NewLocalizer(bundle, string(l))
 	}
 	return w, nil
-}
+})
 
 // IDs of all messages that a language has, sorted.
 func (w *Words) IDs(l Language) []string {
