@@ -160,7 +160,9 @@ func declared(rule access.Rule, c caller, server, about string) verdict {
 		return allowed
 	}
 	scope := c.grant.GetScope()
-	if comune, _, kept := access.ComuneOf(scope); kept {
+	if comune, _, kept := access.ComuneOf(scope); kept && rule.GetWhole() {
+		return forbidden
+	} else if kept {
 		scope = comune // decided about the record, once it is known
 	}
 	if slices.Contains(rule.GetRoles(), c.grant.GetRole()) && access.Covers(scope, about) {

@@ -70,6 +70,9 @@ func (r Rule) who() string {
 		who = append(who, "chi ha effettuato l'accesso, per sé")
 	}
 	if names := roles(r.GetRoles()); names != "" {
+		if r.GetWhole() {
+			names += " di tutto il comune"
+		}
 		who = append(who, names)
 	}
 	for _, server := range r.GetServers() {

@@ -228,7 +228,10 @@ type AccessRule struct {
 	// What leaves an audit entry.
 	Audit AuditRule `protobuf:"varint,7,opt,name=audit,proto3,enum=cidsistem.annotations.v1.AuditRule" json:"audit,omitempty"`
 	// On the local socket alone.
-	LocalOnly     bool `protobuf:"varint,8,opt,name=local_only,json=localOnly,proto3" json:"local_only,omitempty"`
+	LocalOnly bool `protobuf:"varint,8,opt,name=local_only,json=localOnly,proto3" json:"local_only,omitempty"`
+	// A scope of one organisation is not enough: what the call does concerns all
+	// of a comune.
+	Whole         bool `protobuf:"varint,9,opt,name=whole,proto3" json:"whole,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -319,6 +322,13 @@ func (x *AccessRule) GetLocalOnly() bool {
 	return false
 }
 
+func (x *AccessRule) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
 var file_cidsistem_annotations_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -342,7 +352,7 @@ var File_cidsistem_annotations_v1_access_proto protoreflect.FileDescriptor
 
 const file_cidsistem_annotations_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"%cidsistem/annotations/v1/access.proto\x12\x18cidsistem.annotations.v1\x1a google/protobuf/descriptor.proto\"\xe0\x02\n" +
+	"%cidsistem/annotations/v1/access.proto\x12\x18cidsistem.annotations.v1\x1a google/protobuf/descriptor.proto\"\xf6\x02\n" +
 	"\n" +
 	"AccessRule\x12\x16\n" +
 	"\x06anyone\x18\x01 \x01(\bR\x06anyone\x124\n" +
@@ -354,7 +364,8 @@ const file_cidsistem_annotations_v1_access_proto_rawDesc = "" +
 	"toShowMore\x129\n" +
 	"\x05audit\x18\a \x01(\x0e2#.cidsistem.annotations.v1.AuditRuleR\x05audit\x12\x1d\n" +
 	"\n" +
-	"local_only\x18\b \x01(\bR\tlocalOnly*\x87\x01\n" +
+	"local_only\x18\b \x01(\bR\tlocalOnly\x12\x14\n" +
+	"\x05whole\x18\t \x01(\bR\x05whole*\x87\x01\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +

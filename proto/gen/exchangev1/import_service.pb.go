@@ -1704,20 +1704,17 @@ const file_cidsistem_exchange_v1_import_service_proto_rawDesc = "" +
 	"\x13DeleteImportRequest\x12\x7f\n" +
 	"\x04name\x18\x01 \x01(\tBk\xe2A\x01\x02\xfaA#\n" +
 	"!exchange.cidsistem.example/Import\xbaH>r<2:^comuni/[a-z][a-z0-9-]{1,62}/imports/[a-z][a-z0-9-]{1,62}$R\x04name\"\x16\n" +
-	"\x14DeleteImportResponse2\xf3\t\n" +
-	"\rImportService\x12\x98\x01\n" +
-	"\fCreateImport\x12*.cidsistem.exchange.v1.CreateImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"=»\x18\f\x12\x02\x02\x03*\x06parent\x82\xd3\xe4\x93\x02':\x06import\"\x1d/v1/{parent=comuni/*}/imports\x12\x88\x01\n" +
-	"\tGetImport\x12'.cidsistem.exchange.v1.GetImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"3»\x18\n" +
-	"\x12\x02\x02\x03*\x04name\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=comuni/*/imports/*}\x12\x9b\x01\n" +
-	"\vListImports\x12).cidsistem.exchange.v1.ListImportsRequest\x1a*.cidsistem.exchange.v1.ListImportsResponse\"5»\x18\f\x12\x02\x02\x03*\x06parent\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{parent=comuni/*}/imports\x12\xa4\x01\n" +
-	"\fUpdateImport\x12*.cidsistem.exchange.v1.UpdateImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"I»\x18\x11\x12\x02\x02\x03*\vimport.name\x82\xd3\xe4\x93\x02.:\x06import2$/v1/{import.name=comuni/*/imports/*}\x12\x92\x01\n" +
-	"\tRunImport\x12'.cidsistem.exchange.v1.RunImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"=»\x18\r\x12\x02\x02\x03*\x04name2\x01\x03\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/{name=comuni/*/imports/*}:run\x12\x98\x01\n" +
-	"\fCancelImport\x12*.cidsistem.exchange.v1.CancelImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"=»\x18\n" +
-	"\x12\x02\x02\x03*\x04name\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{name=comuni/*/imports/*}:cancel\x12\xa7\x01\n" +
-	"\x0eListImportRows\x12,.cidsistem.exchange.v1.ListImportRowsRequest\x1a-.cidsistem.exchange.v1.ListImportRowsResponse\"8»\x18\n" +
-	"\x12\x02\x02\x03*\x04name\x82\xd3\xe4\x93\x02$\x12\"/v1/{name=comuni/*/imports/*}/rows\x12\x9c\x01\n" +
-	"\fDeleteImport\x12*.cidsistem.exchange.v1.DeleteImportRequest\x1a+.cidsistem.exchange.v1.DeleteImportResponse\"3»\x18\n" +
-	"\x12\x02\x02\x03*\x04name\x82\xd3\xe4\x93\x02\x1f*\x1d/v1/{name=comuni/*/imports/*}B3Z1cidsistem.example/proto/gen/exchangev1;exchangev1b\x06proto3"
+	"\x14DeleteImportResponse2\x83\n" +
+	"\n" +
+	"\rImportService\x12\x9a\x01\n" +
+	"\fCreateImport\x12*.cidsistem.exchange.v1.CreateImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"?»\x18\x0e\x12\x02\x02\x03*\x06parentH\x01\x82\xd3\xe4\x93\x02':\x06import\"\x1d/v1/{parent=comuni/*}/imports\x12\x8a\x01\n" +
+	"\tGetImport\x12'.cidsistem.exchange.v1.GetImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"5»\x18\f\x12\x02\x02\x03*\x04nameH\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=comuni/*/imports/*}\x12\x9d\x01\n" +
+	"\vListImports\x12).cidsistem.exchange.v1.ListImportsRequest\x1a*.cidsistem.exchange.v1.ListImportsResponse\"7»\x18\x0e\x12\x02\x02\x03*\x06parentH\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{parent=comuni/*}/imports\x12\xa6\x01\n" +
+	"\fUpdateImport\x12*.cidsistem.exchange.v1.UpdateImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"K»\x18\x13\x12\x02\x02\x03*\vimport.nameH\x01\x82\xd3\xe4\x93\x02.:\x06import2$/v1/{import.name=comuni/*/imports/*}\x12\x94\x01\n" +
+	"\tRunImport\x12'.cidsistem.exchange.v1.RunImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"?»\x18\x0f\x12\x02\x02\x03*\x04name2\x01\x03H\x01\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/{name=comuni/*/imports/*}:run\x12\x9a\x01\n" +
+	"\fCancelImport\x12*.cidsistem.exchange.v1.CancelImportRequest\x1a\x1d.cidsistem.exchange.v1.Import\"?»\x18\f\x12\x02\x02\x03*\x04nameH\x01\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{name=comuni/*/imports/*}:cancel\x12\xa9\x01\n" +
+	"\x0eListImportRows\x12,.cidsistem.exchange.v1.ListImportRowsRequest\x1a-.cidsistem.exchange.v1.ListImportRowsResponse\":»\x18\f\x12\x02\x02\x03*\x04nameH\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/{name=comuni/*/imports/*}/rows\x12\x9e\x01\n" +
+	"\fDeleteImport\x12*.cidsistem.exchange.v1.DeleteImportRequest\x1a+.cidsistem.exchange.v1.DeleteImportResponse\"5»\x18\f\x12\x02\x02\x03*\x04nameH\x01\x82\xd3\xe4\x93\x02\x1f*\x1d/v1/{name=comuni/*/imports/*}B3Z1cidsistem.example/proto/gen/exchangev1;exchangev1b\x06proto3"
 
 var (
 	file_cidsistem_exchange_v1_import_service_proto_rawDescOnce sync.Once

@@ -167,7 +167,7 @@ func (p *Policy) decide(c *Caller, rule access.Rule, about string) error {
 		return nil
 	}
 	ok, limited := c.holds(rule.GetRoles(), about)
-	if !ok {
+	if !ok || limited != nil && rule.GetWhole() {
 		return p.refusal(c, rule, about)
 	}
 	c.limits = limited
