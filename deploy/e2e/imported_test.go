@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,10 +20,18 @@ import (
 	"cidsistem.example/proto/gen/registryv1"
 )
 
-// TestImportedWhileKilled proves that an import whose node is killed again and again goes on by itself where it was: every row is
-// accounted for, every row has made one record, and the same file once more changes nothing.
+// TestImportedWhileKilled proves that an import whose node is killed again and again goes on by itself where it was, and one that
+// somebody stops when they say so: every row is accounted for, every row has made one record, and the same file once more changes
+// nothing. CID_IMPORT_ROWS sets how many rows there are.
 func TestImportedWhileKilled(t *testing.T) {
-	const comune, rows, kills = "marsala", 6000, 4
+	const comune, kills = "marsala", 4
+	rows := int64(6000)
+	if asked := os.Getenv("CID_IMPORT_ROWS"); asked != "" {
+		var err error
+		if rows, err = strconv.ParseInt(asked, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
 	f := start(t, demo.Options{})
 	node, ctx := f.Nodes[comune], t.Context()
 	imports := exchangev1.NewImportServiceClient(f.local(t, comune))
@@ -61,7 +71,25 @@ func TestImportedWhileKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		soon(t, 60*time.Second, func(ctx context.Context) (err error) {
+		if killed > 0 {
+			stopped, err := imports.CancelImport(ctx, &exchangev1.CancelImportRequest{Name: made.GetName()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			soon(t, 20*time.Second, func(ctx context.Context) (err error) {
+				if stopped, err = imports.GetImport(ctx, &exchangev1.GetImportRequest{Name: made.GetName()}); err == nil && stopped.GetState() == exchangev1.Import_RUNNING {
+					err = fmt.Errorf("it goes on at line %d", stopped.GetLinesDone())
+				}
+				return err
+			})
+			if stopped.GetState() != exchangev1.Import_CANCELLED || stopped.GetLinesDone() >= rows {
+				t.Errorf("stopped: %s after %d lines", stopped.GetState(), stopped.GetLinesDone())
+			}
+			if _, err := imports.RunImport(ctx, &exchangev1.RunImportRequest{Name: made.GetName()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		soon(t, 5*time.Minute, func(ctx context.Context) (err error) {
 			now, err = imports.GetImport(ctx, &exchangev1.GetImportRequest{Name: made.GetName()})
 			if err == nil && now.GetState() == exchangev1.Import_RUNNING {
 				err = fmt.Errorf("%d of %d lines", now.GetLinesDone(), now.GetLinesTotal())
