@@ -149,15 +149,15 @@ func parsePhones(text string) (numbers, bad []string) {
 			if strings.HasPrefix(number, "00") {
 				number = "+" + number[2:]
 			}
-			if !digits.MatchString(number) {
-				bad = append(bad, part)
-				continue
-			}
 			// Short and toll-free numbers have no country code.
 			if !strings.HasPrefix(number, "+") && len(number) > 6 && !strings.HasPrefix(number, "800") {
 				number = "+39" + number
 			}
-			numbers = append(numbers, number)
+			if digits.MatchString(number) {
+				numbers = append(numbers, number)
+			} else {
+				bad = append(bad, part)
+			}
 		}
 	}
 	return numbers, bad
