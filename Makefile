@@ -4,7 +4,7 @@ GO     ?= go
 BIN    := bin
 COMUNE ?= pantelleria
 # How long each fuzz target runs.
-FUZZTIME ?= 10s
+FUZZTIME ?= 6s
 PROGRAMS := ./services/registry/cmd/registryd ./services/ufficiocomune/cmd/ufficiod ./services/cidctl \
             ./gateway/cmd/gatewayd ./deploy/cmd/cid-demo ./deploy/cmd/cid-pki ./deploy/cmd/cid-seed ./deploy/cmd/cid-bench
 

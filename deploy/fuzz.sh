@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the repository for FUZZTIME (default 10s), three at a
+# Runs every fuzz target of the repository for FUZZTIME (default 6s), three at a
 # time. A failure prints the input, which go keeps under testdata/fuzz.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-export FUZZTIME=${FUZZTIME:-10s}
+export FUZZTIME=${FUZZTIME:-6s}
 
 targets=$(grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]*' proto services gateway deploy |
 	sed -E 's#^(.*)/[^/]+_test\.go:[0-9]+:func (Fuzz.*)$#\1 \2#' | sort -u)
