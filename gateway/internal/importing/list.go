@@ -1,16 +1,14 @@
 package importing
 
 import (
-	"errors"
-	"io"
 	"slices"
 	"strings"
 
 	"cidsistem.example/gateway/internal/edge"
+	"cidsistem.example/gateway/internal/record"
 	"cidsistem.example/gateway/internal/site"
 	"cidsistem.example/gateway/internal/workbench"
 	"cidsistem.example/proto/gen/exchangev1"
-	"cidsistem.example/proto/gen/registryv1"
 )
 
 // Fields of the form of a new import.
@@ -26,8 +24,6 @@ const (
 const (
 	// listed is how many imports a page has, known how many are looked at for sources that were used before.
 	listed, known = 50, 200
-	// pieceBytes of a file go to the node at a time.
-	pieceBytes = 256 << 10
 )
 
 // An entry is an import in the list.
@@ -122,14 +118,7 @@ func (i *Imports) take(v *workbench.Visit, sent *edge.Sent, data *listPage) *exc
 	ctx, cancel := longer(v)
 	defer cancel()
 	if at >= 0 {
-		stream, err := i.files.UploadFile(ctx)
-		if err == nil {
-			err = sendFile(stream, v.Comune, sent.Files[at].Reader())
-		}
-		var file *registryv1.File
-		if err == nil || errors.Is(err, io.EOF) { // after io.EOF the answer says why the node wants no more
-			file, err = stream.CloseAndRecv()
-		}
+		file, err := record.SendFile(ctx, i.files, v.Comune, sent.Files[at].Reader())
 		if err != nil {
 			data.Stored = ""
 			v.Refused(err, map[string]string{"": fieldFile})
@@ -145,28 +134,6 @@ func (i *Imports) take(v *workbench.Visit, sent *edge.Sent, data *listPage) *exc
 		return nil
 	}
 	return made
-}
-
-func sendFile(stream registryv1.FileService_UploadFileClient, comune string, from io.Reader) error {
-	err := stream.Send(&registryv1.UploadFileRequest{Part: &registryv1.UploadFileRequest_Header_{Header: &registryv1.UploadFileRequest_Header{Parent: comune}}})
-	piece := make([]byte, pieceBytes)
-	for err == nil {
-		var n int
-		n, err = io.ReadFull(from, piece)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return err
-		}
-		if failed := stream.Send(&registryv1.UploadFileRequest{Part: &registryv1.UploadFileRequest_Data{Data: piece[:n]}}); failed != nil {
-			return failed
-		}
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) { // the last piece
-		return nil
-	}
-	return err
 }
 
 // shortened is the name of a file as the node takes it.
