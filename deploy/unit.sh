@@ -13,7 +13,7 @@ packages=$(go list work | grep -v /deploy/e2e)
 
 run() {
 	# shellcheck disable=SC2086 # one word for each package
-	go test -race -p 1 -timeout 20m $packages 2>&1 | tee "$log"
+	go test -race -p 2 -timeout 20m $packages 2>&1 | tee "$log"
 }
 
 run && exit 0

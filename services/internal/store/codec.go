@@ -99,8 +99,10 @@ func decodeStored(b []byte) (storedRecord, error) {
 		if len(rest) < 1 || len(rest) < 1+int(rest[0]) {
 			return storedRecord{}, fmt.Errorf("%w: the hops of a record", errDamaged)
 		}
-		r.hops = append(r.hops, string(rest[1:1+rest[0]]))
-		rest = rest[1+rest[0]:]
+		// An int: 1+255 does not fit in the byte that holds the length.
+		end := 1 + int(rest[0])
+		r.hops = append(r.hops, string(rest[1:end]))
+		rest = rest[end:]
 	}
 	r.body = rest
 	return r, nil

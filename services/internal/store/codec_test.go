@@ -91,6 +91,7 @@ func FuzzStoredRecord(f *testing.F) {
 	f.Add(encodeStored(storedRecord{body: []byte("body")}))
 	f.Add(encodeStored(storedRecord{hops: []string{"cid-trapani", "regione"}, body: []byte("body")}))
 	f.Add([]byte{1, 3, 2, 'a'})
+	f.Add(append([]byte{1, 1, 255}, make([]byte, 300)...))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		r, err := decodeStored(value)
 		if err == nil && !bytes.Equal(encodeStored(r), value) {
